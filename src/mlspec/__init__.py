@@ -1,0 +1,3 @@
+"""mlspec compiles one reviewed file into the manifests of a machine-learning project."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,193 @@
+"""What mlspec says about a spec: findings (by path), diagnostics (by place), and the permanent codes of both."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from mlspec.location import Mark, Path, Site, locate
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A permanent code. Its manual page is the docstring of the function that raises it."""
+
+    id: str
+    name: str
+    severity: Severity
+    page: str
+    security: bool
+    """Security codes cannot be ignored by a comment in the spec."""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the page."""
+        return self.page.split("\n", 1)[0]
+
+
+CODES: dict[str, Code] = {}
+"""Every code by its id; filled once, when the modules that raise them are imported (see mlspec.catalogue)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a check found, before it has a code: a place by path, what is wrong, what to do."""
+
+    path: Path
+    message: str
+    help: str = ""
+    on: Literal["key", "value"] = "value"
+    label: str = ""
+    """A few words that stand under the caret."""
+    related: tuple[tuple[Path, str], ...] = ()
+    """Other places that have part in it, each with a few words."""
+    mark: Mark | None = None
+    """The place itself, where no path leads to it (text that is not data yet)."""
+    related_sites: tuple[tuple[Site, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault of one code, placed by path."""
+
+    code: Code
+    found: Found
+    environment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another place that has part in a diagnostic."""
+
+    site: Site
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A finding with its place in a file: what people and machines read."""
+
+    code: str
+    severity: Severity
+    message: str
+    site: Site
+    help: str = ""
+    label: str = ""
+    related: tuple[Related, ...] = ()
+    environment: str = ""
+    notes: tuple[str, ...] = ()
+    path: str = field(default="", compare=False)
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """The order in which diagnostics are shown: by place, then by code."""
+        return (self.site, self.code, self.message, self.environment)
+
+
+class Rejected(Exception):  # noqa: N818 - it is not an error of mlspec
+    """The input was refused; the one exception that leaves a stage for an expected reason."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(sorted(diagnostics, key=lambda d: d.order))
+        super().__init__("; ".join(f"{d.site.file}:{d.site.line}:{d.site.column} {d.code} {d.message}" for d in self.diagnostics))
+
+
+class Unable(Exception):  # noqa: N818 - it is not an error of mlspec
+    """The surroundings do not allow it: a file that cannot be read, an output root that is not a folder (exit 3)."""
+
+    def __init__(self, message: str, help: str = "", *, status: int = 3) -> None:
+        self.message, self.help, self.status = message, help, status
+        super().__init__(message)
+
+
+def code(id: str, name: str, *, severity: Severity = "error", security: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Give a function a permanent code; what it returns or yields (Found) becomes findings of that code.
+
+    The function either builds one ``Found`` from its arguments, or is a check: a generator of ``Found``. Its docstring
+    is the manual page: a first line that states the rule, why it is so, and the sections ``Bad::`` and ``Good::`` with an
+    indented example each (a whole spec, or the part of one). Raises ValueError when the id is taken.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        if id in CODES:
+            raise ValueError(f"code {id} is taken by {CODES[id].name}")
+        entry = CODES[id] = Code(id, name, severity, inspect.cleandoc(function.__doc__ or ""), security)
+        if inspect.isgeneratorfunction(function):
+
+            def check(*arguments: Any, **options: Any) -> list[Finding]:
+                return [Finding(entry, found) for found in function(*arguments, **options)]
+
+        else:
+
+            def check(*arguments: Any, **options: Any) -> Finding:  # type: ignore[misc]
+                return Finding(entry, function(*arguments, **options))
+
+        check.__name__ = function.__name__
+        check.__doc__ = function.__doc__
+        check.__module__ = function.__module__
+        check.code = entry  # type: ignore[attr-defined]
+        return check
+
+    return register
+
+
+def diagnose(finding: Finding, root: Mark) -> Diagnostic:
+    """Turn a finding into a diagnostic with the marks of the data it speaks of."""
+    found = finding.found
+    if found.mark is not None:
+        site = found.mark.key_site() if found.on == "key" else found.mark.value_site()
+    else:
+        site = locate(root, found.path, found.on)
+    related = [Related(locate(root, path, "key"), message) for path, message in found.related]
+    related += [Related(where, message) for where, message in found.related_sites]
+    if finding.code.security:
+        site = replace(site, excerpt="")
+    return Diagnostic(
+        finding.code.id,
+        finding.code.severity,
+        found.message,
+        site,
+        found.help,
+        found.label,
+        tuple(related),
+        finding.environment,
+        found.notes,
+        "/".join(map(str, found.path)),
+    )
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """Return the word that was probably meant: at most max(1, a third of its length) edits away; None when none is near."""
+    best: str | None = None
+    limit = max(1, len(word) // 3)
+    for candidate in sorted(words):
+        if candidate.lower().replace("_", "").replace("-", "") == word.lower().replace("_", "").replace("-", ""):
+            return candidate
+        if abs(len(candidate) - len(word)) > limit:
+            continue
+        distance = _distance(word.lower(), candidate.lower(), limit)
+        if distance <= limit and (best is None or distance < limit_of_best):
+            best, limit_of_best = candidate, distance
+    return best
+
+
+def _distance(a: str, b: str, limit: int) -> int:
+    """Return the number of edits (insert, delete, replace, swap of neighbours) between two words, or limit + 1."""
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, letter in enumerate(a, 1):
+        before, last, row = last if i > 1 else [], row, [i]
+        for j, other in enumerate(b, 1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        if min(row) > limit:
+            return limit + 1
+    return row[-1]
