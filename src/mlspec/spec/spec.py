@@ -1,0 +1,81 @@
+"""The whole language: one model of mlspec.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mlspec.spec.assets import Dataset, Feature, TrainedModel
+from mlspec.spec.model import Model
+from mlspec.spec.monitoring import Monitor
+from mlspec.spec.pipelines import Pipeline
+from mlspec.spec.platform import Platform
+from mlspec.spec.project import Extends, Governance, Objective, Output, Owner, Patch
+from mlspec.spec.scalars import Id, Line, Name, RepoPath, Scalar, Text, whole
+from mlspec.spec.serving import Endpoint
+from mlspec.spec.thresholds import Threshold
+
+API_VERSION = "mlspec.dev/v1"
+
+Datasets = dict[Id, Dataset]
+Features = dict[Id, Feature]
+Models = dict[Name, TrainedModel]
+Pipelines = dict[Name, Pipeline]
+Thresholds = dict[Id, Threshold]
+Endpoints = dict[Name, Endpoint]
+Monitors = dict[Name, Monitor]
+
+
+class Overrides(Model):
+    """What differs in one environment: the shape of the file; maps merge, scalars and lists replace, null removes."""
+
+    description: object = Field(None, description="Replaces the description.")
+    objectives: object = Field(None, description="Replaces the objectives.")
+    datasets: dict[str, object] = Field(None, description="Merges into the datasets.")
+    features: dict[str, object] = Field(None, description="Merges into the feature views.")
+    models: dict[str, object] = Field(None, description="Merges into the models.")
+    pipelines: dict[str, object] = Field(None, description="Merges into the pipelines.")
+    thresholds: dict[str, object] = Field(None, description="Merges into the thresholds.")
+    serving: dict[str, object] = Field(None, description="Merges into the endpoints.")
+    monitoring: dict[str, object] = Field(None, description="Merges into the monitoring.")
+    governance: dict[str, object] = Field(None, description="Merges into the governance.")
+    patches: object = Field(None, description="Replaces the patches.")
+
+
+class Environment(Model):
+    """A place that the project is deployed to."""
+
+    namespace: Name = Field(description="Its namespace.")
+    cluster: Line = Field(None, description="Its cluster: a URL, or a name that the GitOps system knows (the cluster of the GitOps system).")
+    after: Name = Field(None, description="The environment that versions are promoted from.")
+    approvals: Annotated[object, whole(0, 10)] = Field(None, description="How many people approve a change of it (0).")
+    vars: dict[Id, Scalar] = Field(None, min_length=1, description="Other values of vars.")
+    platform: Platform = Field(None, description="What differs of the platform, key by key.")
+    overrides: Overrides = Field(None, description="What differs of everything else.")
+
+
+class Spec(Model):
+    """A machine-learning project: models, data, pipelines, gates, serving, monitoring and where they are deployed."""
+
+    api_version: Literal["mlspec.dev/v1"] = Field(description="The version of the language.")
+    name: Name = Field(description="The name of the project.")
+    description: Text = Field(None, description="What the project is for.")
+    owner: Owner = Field(description="Who answers for it.")
+    requires: Line = Field(None, description="The versions of mlspec that may compile it, as >=0.1,<1.")
+    extends: Extends = Field(None, description="Base files that this one is laid over, first to last.")
+    objectives: list[Objective] = Field(None, min_length=1, description="The business objectives it serves.")
+    platform: Platform = Field(None, description="Which systems the manifests are written for.")
+    vars: dict[Id, Scalar] = Field(None, min_length=1, description="Values that ${vars.NAME} stands for.")
+    environments: dict[Name, Environment] = Field(None, min_length=1, description="Where it is deployed (one environment named default).")
+    datasets: Datasets = Field(None, min_length=1, description="Versioned datasets by name.")
+    features: Features = Field(None, min_length=1, description="Feature views by name.")
+    models: Models = Field(None, min_length=1, description="Model versions by name.")
+    pipelines: Pipelines = Field(None, min_length=1, description="Pipelines by name.")
+    thresholds: Thresholds = Field(None, min_length=1, description="Gates by name.")
+    serving: Endpoints = Field(None, min_length=1, description="Endpoints by name.")
+    monitoring: Monitors = Field(None, min_length=1, description="What is watched, by endpoint.")
+    governance: Governance = Field(None, description="What an auditor asks.")
+    patches: list[Patch] = Field(None, min_length=1, description="Last resort: changes of generated objects.")
+    output: Output = Field(None, description="Where the compiled tree goes.")
+    templates: RepoPath = Field(None, description="A folder of templates, beside the spec, that replace single ones.")
