@@ -1,0 +1,1 @@
+"""From a spec to one plan per environment: overrides, references and defaults resolved, nothing left open."""

@@ -1,0 +1,105 @@
+"""How views read a plan: by attribute, with a note of every leaf that is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlspec.location import Path
+
+
+class Reads:
+    """The paths of the leaves that were read. While a part is watched, its reads are kept apart as well."""
+
+    __slots__ = ("_open", "paths")
+
+    def __init__(self) -> None:
+        self.paths: set[Path] = set()
+        self._open: list[set[Path]] = []
+
+    def add(self, path: Path) -> None:
+        """Note that a leaf was read."""
+        self.paths.add(path)
+        for part in self._open:
+            part.add(path)
+
+    def add_all(self, paths: set[Path]) -> None:
+        """Note that what these leaves made was read again."""
+        for part in self._open:
+            part |= paths
+
+    def begin(self) -> None:
+        """Begin to keep the reads of a part apart."""
+        self._open.append(set())
+
+    def end(self) -> set[Path]:
+        """Return what was read since the last begin."""
+        return self._open.pop()
+
+
+class Node:
+    """One map of a plan, read by attribute or by key. What is not there is None."""
+
+    __slots__ = ("_map", "_path", "_reads")
+
+    def __init__(self, values: Mapping[str, Any], path: Path, reads: Reads) -> None:
+        self._map, self._path, self._reads = values, path, reads
+
+    def __getattr__(self, key: str) -> Any:
+        return self[key]
+
+    def __getitem__(self, key: str) -> Any:
+        value = self._map.get(key)
+        if type(value) is dict:
+            return Node(value, (*self._path, key), self._reads)
+        if type(value) is list:
+            return self._items(value, (*self._path, key))
+        if value is not None:
+            self._reads.add((*self._path, key))
+        return value
+
+    def _items(self, values: list[Any], path: Path) -> list[Any]:
+        made: list[Any] = []
+        for at, value in enumerate(values):
+            if type(value) is dict:
+                made.append(Node(value, (*path, at), self._reads))
+            elif type(value) is list:
+                made.append(self._items(value, (*path, at)))
+            else:
+                self._reads.add((*path, at))
+                made.append(value)
+        return made
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._map
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._map)
+
+    def __bool__(self) -> bool:
+        return bool(self._map)
+
+    def __len__(self) -> int:
+        return len(self._map)
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Yield the keys and values, in the order in which they are written."""
+        for key in self._map:
+            yield key, self[key]
+
+    @property
+    def here(self) -> Path:
+        """The path of this map in the spec."""
+        return self._path
+
+    def plain(self) -> dict[str, Any]:
+        """Return the map as plain data; all its leaves count as read."""
+        return {key: _plain(value) for key, value in self.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Node):
+        return value.plain()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
