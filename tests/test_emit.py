@@ -86,12 +86,12 @@ def test_layout() -> None:
         "list": [1, {"a": "b", "c": [{"d": "e"}]}, ["x", "z"], [], {}],
         "script": "set -e\n\necho hi\n",
         "tail": "a\nb",
-        "map": {"n": None, "t": True, "d": Decimal("0.050"), "i": Decimal("1E+2"), "q": "500m", "s": "1"},
+        "map": {"e": None, "t": True, "d": Decimal("0.050"), "i": Decimal("1E+2"), "q": "500m", "s": "1"},
     }
     assert emit(value) == (
         "kind: X\nempty: {}\nnone: []\nlist:\n- 1\n- a: b\n  c:\n  - d: e\n- - x\n  - z\n- []\n- {}\n"
         "script: |\n  set -e\n\n  echo hi\ntail: |-\n  a\n  b\n"
-        'map:\n  n: null\n  t: true\n  d: 0.05\n  i: 100\n  q: 500m\n  s: "1"\n'
+        'map:\n  e: null\n  t: true\n  d: 0.05\n  i: 100\n  q: 500m\n  s: "1"\n'
     )
     assert emit_all([{"a": 1}, {"b": 2}]) == "a: 1\n---\nb: 2\n"
 
