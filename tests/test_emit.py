@@ -96,6 +96,10 @@ def test_layout() -> None:
     assert emit_all([{"a": 1}, {"b": 2}]) == "a: 1\n---\nb: 2\n"
 
 
+def test_what_was_written_before_changes_nothing() -> None:
+    assert emit({"c\nd": "c\nd"}) == emit({"c\nd": "c\nd"}) == '"c\\nd": |-\n  c\n  d\n'
+
+
 def test_other_kinds_of_text_and_collections() -> None:
     kind = enum.StrEnum("kind", {"no": "no"})
     assert emit({"a": kind.no, "b": (1, 2), "c": MappingProxyType({"d": ()})}) == 'a: "no"\nb:\n- 1\n- 2\nc:\n  d: []\n'

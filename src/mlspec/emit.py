@@ -70,7 +70,7 @@ class _Memo(dict[str, str]):
 
     def __missing__(self, text: str) -> str:
         written = " " + _quote(text)
-        if len(text) <= _LONGEST_REMEMBERED:
+        if len(text) <= _LONGEST_REMEMBERED and "\n" not in text:  # lines are written in one way as keys, in another as values
             if len(self) >= _MOST_REMEMBERED:
                 self.clear()
             self[str(text)] = written
