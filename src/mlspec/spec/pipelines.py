@@ -225,4 +225,3 @@ class Pipeline(Item):
     cache: Bool = Field(None, description="Whether earlier results may be used again (true).")
     service_account: Name = Field(None, description="The ServiceAccount of its steps (PROJECT-PIPELINE).")
     steps: dict[Name, AnyStep] = Field(min_length=1, description="Its steps by name.")
-    description: Text = Field(None, description="What it does.")

@@ -159,7 +159,6 @@ class Endpoint(Item):
     access: Access = Field(None, description="Who may call it.")
     transform: Transformer = Field(None, description="A container before the model.")
     explain: Explainer = Field(None, description="What explains answers.")
-    description: Text = Field(None, description="What it is for.")
 
 
 __all__ = ["GRAPH_KINDS", "Bound", "Endpoint", "Graph", "Id", "Label", "Line"]

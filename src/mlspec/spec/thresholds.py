@@ -38,4 +38,3 @@ class Threshold(Item):
     on: Literal["data", "evaluation", "live", "drift"] = Field(description="What the rules read.")
     mode: Literal["enforce", "report", "off"] = Field(None, description="Whether it stops, only reports, or rests (enforce).")
     rules: list[Rule] = Field(min_length=1, description="The rules.")
-    description: Text = Field(None, description="What it guards against.")

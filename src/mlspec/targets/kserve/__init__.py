@@ -1,0 +1,57 @@
+"""KServe 0.20: InferenceServices, graphs, the route that divides their traffic, and what surrounds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlspec.plan.plan import Plan
+from mlspec.target import Rendering, Target
+from mlspec.targets.kserve.access import AccountView, BudgetView, PolicyView, SecretView, secrets_of
+from mlspec.targets.kserve.graph import GraphView
+from mlspec.targets.kserve.limits import check
+from mlspec.targets.kserve.service import ServiceView
+from mlspec.targets.kserve.traffic import RouteView
+from mlspec.targets.kserve.version import live, versions
+
+
+def render(plan: Plan) -> Iterator[Rendering]:
+    """Make the objects of every endpoint, one file each, and of the secrets that they name."""
+    node = plan.node
+    for name in sorted(node.serving):
+        file = f"{plan.folder}/serving-{name}.yaml"
+        if "graph" in node.serving[name]:
+            yield from _graph(plan, name, file)
+        else:
+            yield from _endpoint(plan, name, file)
+    if node.platform.secrets.word == "externalSecrets":
+        for secret in secrets_of(plan):
+            yield Rendering("kserve/external-secret.yaml.j2", SecretView(plan, secret), f"{plan.folder}/secret-{secret}.yaml")
+
+
+def _endpoint(plan: Plan, name: str, file: str) -> Iterator[Rendering]:
+    entry = plan.node.serving[name]
+    standing = versions(plan, name)
+    yield Rendering("kserve/service-account.yaml.j2", AccountView(plan, name, standing), file)
+    yield Rendering("kserve/network-policy.yaml.j2", PolicyView(plan, name, standing), file)
+    for version in standing:
+        yield Rendering("kserve/inference-service.yaml.j2", ServiceView(plan, name, version), file)
+    if plan.node.platform.serving.kserve.mode == "knative":
+        return
+    yield Rendering("kserve/pod-disruption-budget.yaml.j2", BudgetView(plan, name, standing[:1]), file)
+    if "expose" in entry:
+        yield Rendering("kserve/http-route.yaml.j2", RouteView(plan, name, standing), file)
+        if entry.rollout.strategy == "blueGreen":
+            for version in standing:
+                if version.role == "canary":
+                    yield Rendering("kserve/http-route.yaml.j2", RouteView(plan, name, standing, version), file)
+
+
+def _graph(plan: Plan, name: str, file: str) -> Iterator[Rendering]:
+    yield Rendering("kserve/service-account.yaml.j2", AccountView(plan, name, []), file)
+    yield Rendering("kserve/network-policy.yaml.j2", PolicyView(plan, name, []), file)
+    yield Rendering("kserve/inference-graph.yaml.j2", GraphView(plan, name, []), file)
+    if "expose" in plan.node.serving[name]:
+        yield Rendering("kserve/http-route.yaml.j2", RouteView(plan, name, []), file)
+
+
+TARGET = Target("kserve", ("serving", "kserve"), "serving", render, check, live=live)

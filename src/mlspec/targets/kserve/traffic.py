@@ -1,0 +1,118 @@
+"""The view of the HTTPRoute that divides an endpoint's traffic."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from mlspec.names import object_name
+from mlspec.plan.node import Node
+from mlspec.plan.plan import Plan
+from mlspec.targets.kserve.access import ComponentView
+from mlspec.targets.kserve.version import Version
+
+
+class Backend(NamedTuple):
+    """A Service and its share of the traffic."""
+
+    name: str
+    weight: int
+
+
+class RouteView(ComponentView):
+    """The route in front of an endpoint's versions, or the preview of a new one."""
+
+    def __init__(self, plan: Plan, endpoint: str, versions: list[Version], preview: Version | None = None) -> None:
+        super().__init__(plan, endpoint, versions)
+        self._preview = preview
+
+    @property
+    def _gateway(self) -> Node:
+        gateway = self._plan.node.platform.gateway
+        settings: Node = gateway[gateway.word]
+        return settings
+
+    @property
+    def name(self) -> str:
+        """The name of the route; KServe would take the endpoint's own name."""
+        return object_name(self._endpoint, "preview" if self._preview else "traffic")
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Whom to ask, and how a new version goes out."""
+        made = super().annotations
+        rollout = self._entry.rollout
+        if rollout.strategy in ("canary", "blueGreen"):
+            made["mlspec.dev/rollout"] = rollout.strategy
+            made["mlspec.dev/rollout-pause"] = rollout.pause
+        if rollout.strategy == "canary":
+            made["mlspec.dev/rollout-steps"] = ",".join(map(str, rollout.steps))
+        if rollout.gate is not None:
+            made["mlspec.dev/rollout-gate"] = rollout.gate
+        return made
+
+    @property
+    def gateway(self) -> str:
+        """The Gateway that it hangs on."""
+        name: str = self._gateway.name
+        return name
+
+    @property
+    def gateway_namespace(self) -> str:
+        """The namespace of the Gateway."""
+        namespace: str = self._gateway.namespace
+        return namespace
+
+    @property
+    def listener(self) -> str | None:
+        """The Gateway's listener, when only https is meant."""
+        return "https" if self._entry.expose.tls else None
+
+    @property
+    def host(self) -> str:
+        """The host name; a preview's has ``-preview`` behind its first label."""
+        host: str = self._entry.expose.host
+        if not self._preview:
+            return host
+        first, _, rest = host.partition(".")
+        return f"{first}-preview.{rest}" if rest else f"{first}-preview"
+
+    @property
+    def path(self) -> str:
+        """The path before which nothing is answered."""
+        path: str = self._entry.expose.path
+        return path
+
+    def _service(self, version: Version) -> str:
+        return f"{version.name}-transformer" if self._entry.transform else f"{version.name}-predictor"
+
+    @property
+    def backends(self) -> list[Backend]:
+        """The Services that answer, and their shares."""
+        if self._preview:
+            return [Backend(self._service(self._preview), 100)]
+        if not self._versions:
+            return [Backend(self._endpoint, 100)]
+        return [Backend(self._service(version), version.weight) for version in self._versions if version.role != "shadow"]
+
+    @property
+    def filters(self) -> list[dict[str, Any]]:
+        """The mirror of a shadow."""
+        entry = self._entry
+        if self._preview or "shadow" not in entry:
+            return []
+        name = object_name(self._endpoint, entry.shadow.model)
+        shadow = next(version for version in self._versions if version.name == name)
+        mirror: dict[str, Any] = {"backendRef": {"group": "", "kind": "Service", "name": self._service(shadow), "port": 80}}
+        if entry.shadow.percent != 100:
+            mirror["percent"] = entry.shadow.percent
+        return [{"type": "RequestMirror", "requestMirror": mirror}]
+
+    @property
+    def explainer(self) -> str | None:
+        """The Service that explains answers."""
+        return f"{self._endpoint}-explainer" if self._entry.explain and not self._preview else None
+
+    @property
+    def explain_path(self) -> str:
+        """The requests that ask for an explanation."""
+        return "^/v1/models/[^/]+:explain$"
