@@ -1,0 +1,122 @@
+"""The way in and the way out: every end that a run can come to has its exit status here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from mlspec.cli.console import Console
+
+FINDINGS, USAGE, SURROUNDINGS, BUG, INTERRUPTED, CLOSED_PIPE, TERMINATED = 1, 2, 3, 70, 130, 141, 143
+UNABLE_CODE = "MLS-E001"
+"""The code that formats for machines carry where the surroundings, not a spec, are at fault."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status; write what went wrong as the chosen format wants it."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows an escape; it is no reason to fail.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    _end_on_sigterm()
+    try:
+        from mlspec.cli.console import Console
+
+        console = Console()
+        return _run(list(sys.argv[1:] if arguments is None else arguments), console)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _leave_closed_pipe()
+
+
+def _run(arguments: list[str], console: Console) -> int:
+    import click
+
+    from mlspec.cli import ClosedPipe, program
+
+    try:
+        status = program.main(arguments, prog_name="mlspec", standalone_mode=False, obj=console)
+    except click.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except ClosedPipe:
+        return _leave_closed_pipe()
+    except Exception as error:
+        return _explain(error, console)
+    return status if isinstance(status, int) else 0
+
+
+def _explain(error: Exception, console: Console) -> int:
+    """Say what ended a command, and return the status that stands for it."""
+    from mlspec.diagnostics import Rejected, Unable
+
+    if isinstance(error, Rejected):
+        console.report(error.diagnostics, sorted({diagnostic.site.file for diagnostic in error.diagnostics}))
+        return FINDINGS
+    if isinstance(error, Unable):
+        return _give_up(error.message, error.help, error.status, console)
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        return _give_up(what, "", SURROUNDINGS, console)
+    return _admit(error)
+
+
+def _give_up(message: str, advice: str, status: int, console: Console) -> int:
+    from mlspec.diagnostics import Diagnostic
+    from mlspec.location import Site
+    from mlspec.reporters.printable import printable
+
+    if console.format != "text":
+        console.report([Diagnostic(UNABLE_CODE, "error", message, Site(".", 1, 1, 1, 1), advice)], [])
+        return status
+    print(f"{console.painted('error:', 'red', err=True)} {printable(message, chr(10))}", file=sys.stderr)
+    if advice:
+        print(f"{console.painted('help:', 'green', err=True)} {printable(advice, chr(10))}", file=sys.stderr)
+    return status
+
+
+def _admit(error: Exception) -> int:
+    """Say that this is a bug of mlspec, without a screen full of its insides."""
+    from mlspec import __version__
+    from mlspec.reporters.printable import printable
+
+    if os.environ.get("MLSPEC_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    print(f"error: this is a bug in mlspec {__version__}: {type(error).__name__}: {printable(str(error))[:500]}", file=sys.stderr)
+    print(
+        "help: please report it with the command, the spec and the output of `mlspec doctor`; MLSPEC_DEBUG=1 shows where it is",
+        file=sys.stderr,
+    )
+    return BUG
+
+
+def _leave_closed_pipe() -> int:
+    """Point stdout at nothing, so that the interpreter does not stumble over the pipe again on its way out."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)
+    return CLOSED_PIPE
+
+
+def _end_on_sigterm() -> None:
+    """Let a termination unwind the stack, so that half-written folders are cleared away."""
+    import signal
+    import threading
+
+    def end(_number: int, _frame: Any) -> NoReturn:
+        raise SystemExit(TERMINATED)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

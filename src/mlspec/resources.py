@@ -1,0 +1,23 @@
+"""Where the files that travel with mlspec lie: templates and schemas, in a wheel or in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def templates_root() -> Path:
+    """Return the folder of the built-in templates."""
+    return _root("templates")
+
+
+def schemas_root() -> Path:
+    """Return the folder of the JSON Schemas."""
+    return _root("schemas")
+
+
+def _root(name: str) -> Path:
+    """Return the copy inside an installed wheel, else the folder at the top of the checkout."""
+    installed = _PACKAGE / f"_{name}"
+    return installed if installed.is_dir() else _PACKAGE.parent.parent / name
