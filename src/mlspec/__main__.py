@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from mlspec.cli.console import Console
+    from mlspec.diagnostics import Unable
 
-FINDINGS, USAGE, SURROUNDINGS, BUG, INTERRUPTED, CLOSED_PIPE, TERMINATED = 1, 2, 3, 70, 130, 141, 143
-UNABLE_CODE = "MLS-E001"
-"""The code that formats for machines carry where the surroundings, not a spec, are at fault."""
+FINDINGS, USAGE, BUG, INTERRUPTED, CLOSED_PIPE, TERMINATED = 1, 2, 70, 130, 141, 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,25 +59,27 @@ def _explain(error: Exception, console: Console) -> int:
         console.report(error.diagnostics, sorted({diagnostic.site.file for diagnostic in error.diagnostics}))
         return FINDINGS
     if isinstance(error, Unable):
-        return _give_up(error.message, error.help, error.status, console)
+        return _give_up(error, console)
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        return _give_up(what, "", SURROUNDINGS, console)
+        return _give_up(Unable(what), console)
     return _admit(error)
 
 
-def _give_up(message: str, advice: str, status: int, console: Console) -> int:
-    from mlspec.diagnostics import Diagnostic
-    from mlspec.location import Site
+def _give_up(error: Unable, console: Console) -> int:
+    """Say what the surroundings do not allow."""
+    if console.format != "text":
+        from mlspec.cli.unable import as_diagnostic
+
+        console.report([as_diagnostic(error)], [])
+        return error.status
+
     from mlspec.reporters.printable import printable
 
-    if console.format != "text":
-        console.report([Diagnostic(UNABLE_CODE, "error", message, Site(".", 1, 1, 1, 1), advice)], [])
-        return status
-    print(f"{console.painted('error:', 'red', err=True)} {printable(message, chr(10))}", file=sys.stderr)
-    if advice:
-        print(f"{console.painted('help:', 'green', err=True)} {printable(advice, chr(10))}", file=sys.stderr)
-    return status
+    print(f"{console.painted('error:', 'red', err=True)} {printable(error.message, chr(10))}", file=sys.stderr)
+    if error.help:
+        print(f"{console.painted('help:', 'green', err=True)} {printable(error.help, chr(10))}", file=sys.stderr)
+    return error.status
 
 
 def _admit(error: Exception) -> int:

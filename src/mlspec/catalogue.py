@@ -8,7 +8,10 @@ from collections.abc import Mapping
 
 from mlspec.diagnostics import CODES, Code
 
-_PLACES = ("source", "spec", "checks", "plan", "template", "targets", "writers", "lock", "artifacts", "conform", "compiler", "repository")
+_PLACES = (
+    *("source", "lock", "artifacts", "conform", "template", "spec", "checks", "plan", "targets", "compiler"),
+    *("writers", "repository", "cluster", "cli.unable"),
+)
 """Modules and packages of mlspec that register codes; packages are searched to the bottom."""
 
 

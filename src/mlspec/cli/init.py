@@ -61,7 +61,7 @@ def command(
     file = folder / FILE
     if file.exists() or file.is_symlink():
         raise click.UsageError(f"{file} is there already")
-    ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    ask = not yes and _on_terminal()
     from mlspec.spec.schema import SCHEMA_ID
 
     answers = _Answers(ask)
@@ -87,6 +87,10 @@ def command(
         stream.write(text)
     console.say(f"wrote {file}; next: mlspec validate {file}")
     return 0
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 class _Answers:
