@@ -9,13 +9,13 @@ from typing import Any
 from mlspec.diagnostics import Finding, Found, code, nearest
 from mlspec.location import Path, format_path
 from mlspec.resources import schemas_root
-from mlspec.shape import Shape
+from mlspec.shape import Shape, compile_shape
 
 
 @cache
 def language() -> Shape:
     """Return the shape of the language, compiled from its published schema."""
-    return Shape(schema())
+    return compile_shape(schema())
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from mlspec.names import object_name
+from mlspec.names import object_name, version_of
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
 from mlspec.targets.kserve.access import ComponentView
@@ -100,7 +100,7 @@ class RouteView(ComponentView):
         entry = self._entry
         if self._preview or "shadow" not in entry:
             return []
-        name = object_name(self._endpoint, entry.shadow.model)
+        name = version_of(self._endpoint, entry.shadow.model, self._plan.namespace)
         shadow = next(version for version in self._versions if version.name == name)
         mirror: dict[str, Any] = {"backendRef": {"group": "", "kind": "Service", "name": self._service(shadow), "port": 80}}
         if entry.shadow.percent != 100:

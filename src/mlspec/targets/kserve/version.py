@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mlspec.names import object_name
+from mlspec.names import version_of
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
 from mlspec.targets.kserve.runtimes import AUTOMATIC
@@ -36,15 +36,15 @@ def versions(plan: Plan, endpoint: str) -> list[Version]:
     rollout = entry.rollout
     if standing_by(entry, live, model):
         weight = 0 if rollout.strategy == "blueGreen" else rollout.steps[min(int(live.get("step", "0")), len(rollout.steps) - 1)]
-        made.append(_version(object_name(endpoint, "canary"), "canary", model, entry.runtime, weight))
+        made.append(_version(version_of(endpoint, "canary", plan.namespace), "canary", model, entry.runtime, weight))
         taken += weight
     if "split" in entry:
         for name, percent in sorted(entry.split.items()):
-            made.append(_version(object_name(endpoint, name), "split", models[name], entry.runtime, percent))
+            made.append(_version(version_of(endpoint, name, plan.namespace), "split", models[name], entry.runtime, percent))
             taken += percent
     if "shadow" in entry:
         other = models[entry.shadow.model]
-        name = object_name(endpoint, entry.shadow.model)
+        name = version_of(endpoint, entry.shadow.model, plan.namespace)
         if all(version.name != name for version in made):
             made.append(_version(name, "shadow", other, entry.runtime, 0))
     stable = _version(endpoint, "stable", model, entry.runtime, max(0, 100 - taken))

@@ -1,0 +1,168 @@
+"""The line from bytes to a tree: read, parse, check, resolve, render, conform. Writing is someone else's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple
+
+from mlspec.artifacts import Tree, digest
+from mlspec.conform import Kinds
+from mlspec.diagnostics import Diagnostic, Finding, Rejected
+from mlspec.examine import Examined, examine
+from mlspec.lock import NAME, Lock, emit_lock, parse_lock
+from mlspec.render import Manifest, apply_patches, choose, conform, fill, unheard
+from mlspec.source.files import find_specs, repository_root
+from mlspec.source.suppress import suppress
+from mlspec.target import Target
+from mlspec.targets import find_targets
+from mlspec.template import Library
+from mlspec.trace import origin
+from mlspec.tree import assemble, lock_path
+
+
+class Request(NamedTuple):
+    """What is to be compiled, and against what."""
+
+    paths: tuple[FilePath, ...]
+    environments: tuple[str, ...] = ()
+    """Only these; all of them when empty."""
+    out: FilePath | None = None
+    """A folder that stands for the root of the repository when the old lock is read."""
+    crds: FilePath | None = None
+    """A folder of CRDs that replace the built-in schemas of their kinds."""
+    templates: FilePath | None = None
+    """A folder of templates that replace built-in ones."""
+
+
+class Compiled(NamedTuple):
+    """One project, compiled."""
+
+    name: str
+    spec: FilePath
+    root: FilePath
+    tree: Tree
+    old: Lock | None
+    lock: Lock
+    lock_path: str
+    """The lock's path from the root of the repository."""
+    manifests: tuple[Manifest, ...]
+    environments: tuple[str, ...]
+    examined: Examined
+
+
+class Outcome(NamedTuple):
+    """What a compilation gave: the projects that are right, and everything that was found."""
+
+    projects: tuple[Compiled, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    files: tuple[str, ...]
+    conformed: Mapping[str, int]
+    """How many objects were held against which schemas."""
+    notes: tuple[str, ...] = ()
+
+
+def compile_specs(request: Request) -> Outcome:
+    """Compile every spec of a request. Nothing is written. Raises Unable for what cannot be read."""
+    specs = find_specs(request.paths)
+    conformed: dict[str, int] = {}
+    projects: list[Compiled] = []
+    found: list[Diagnostic] = []
+    kinds: dict[FilePath | None, Kinds] = {}
+    for spec in specs:
+        root = repository_root(spec)
+        crds = request.crds or _own(root)
+        if crds not in kinds:
+            kinds[crds] = Kinds.load(crds)
+        try:
+            compiled, diagnostics = compile_spec(spec, root, request, kinds[crds], conformed)
+        except Rejected as rejected:
+            found += rejected.diagnostics
+        else:
+            projects.append(compiled)
+            found += diagnostics
+    found += disagreements(projects)
+    notes = tuple(dict.fromkeys(note for entry in kinds.values() for note in entry.notes))
+    return Outcome(tuple(projects), tuple(sorted(found, key=lambda d: d.order)), tuple(show(spec) for spec in specs), conformed, notes)
+
+
+def compile_spec(spec: FilePath, root: FilePath, request: Request, kinds: Kinds, conformed: dict[str, int]) -> tuple[Compiled, list[Diagnostic]]:
+    """Compile one spec. Raises Rejected with everything that was found when any of it is an error."""
+    where = lock_path(spec, root)
+    old = _read_lock((request.out or root) / where, where)
+    examined = examine(spec, root, show(spec), old.live if old else {}, old.pins if old else {})
+    library = Library.load(request.templates, spec.parent, examined.source.tree.get("templates"))
+    manifests, live, found = render(examined, library, kinds, conformed)
+    diagnostics = suppress([*examined.diagnostics, *found], examined.source.documents)
+    if any(diagnostic.severity == "error" for diagnostic in diagnostics):
+        raise Rejected(diagnostics)
+    tree = assemble(examined, manifests)
+    files = {path: digest(data) for path, data in tree.items()}
+    lock = Lock(inputs=examined.source.digests, pins=examined.pins, live=live, files=files)
+    names = tuple(plan.environment for plan in examined.plans)
+    return Compiled(examined.name, spec, root, tree, old, lock, where, tuple(manifests), names, examined), list(diagnostics)
+
+
+def render(examined: Examined, library: Library, kinds: Kinds, conformed: dict[str, int]) -> tuple[list[Manifest], dict[str, Any], list[Diagnostic]]:
+    """Render every environment and what the project has once; return manifests, what goes live, and what was found."""
+    manifests: list[Manifest] = []
+    live: dict[str, Any] = {}
+    found: list[Diagnostic] = []
+    once: dict[str, Target] = {}
+    for plan in examined.plans:
+        targets, findings = choose(plan, find_targets())
+        for target in targets:
+            findings += target.check(plan.watched())
+            if target.render_project:
+                once[target.name] = target
+        if not findings:
+            made = [manifest for target in targets for manifest in fill(plan, target.render(plan), library)]
+            findings += unheard(plan, [target.section for target in targets if target.section], {t.section: t.platform[1] for t in targets if t.platform})
+            findings += apply_patches(plan, made)
+            findings += conform(made, kinds, lambda manifest, path: origin(manifest, path, library), conformed)
+            manifests += made
+            live |= {f"{plan.environment}/{name}": facts for target in targets if target.live for name, facts in target.live(plan.watched()).items()}
+        found += examined.diagnose(findings, plan)
+    if not found:
+        plans = tuple(plan.watched() for plan in examined.plans)
+        made = [manifest for target in once.values() if target.render_project for manifest in fill(plans[0], target.render_project(plans), library)]
+        faults: list[Finding] = list(conform(made, kinds, lambda manifest, path: origin(manifest, path, library), conformed))
+        found += examined.diagnose(faults, plans[0])
+        manifests += made
+    return manifests, live, found
+
+
+def disagreements(projects: list[Compiled]) -> list[Diagnostic]:
+    """Return where projects of one run contradict each other."""
+    from mlspec.checks.fleet import check_fleet
+
+    return check_fleet([(compiled.examined.source.tree, compiled.examined.source.mark) for compiled in projects])
+
+
+def emit_project_lock(compiled: Compiled) -> bytes:
+    """Return the text of a project's new lock."""
+    return emit_lock(compiled.lock)
+
+
+def show(path: FilePath) -> str:
+    """Return a path as people write it: relative to the working directory where it lies below."""
+    try:
+        return path.resolve().relative_to(FilePath.cwd()).as_posix()
+    except (ValueError, OSError):
+        return path.as_posix()
+
+
+def _own(root: FilePath) -> FilePath | None:
+    folder = root / ".mlspec" / "crds"
+    return folder if folder.is_dir() else None
+
+
+def _read_lock(path: FilePath, name: str) -> Lock | None:
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return parse_lock(data, name)
+
+
+__all__ = ["NAME", "Compiled", "Outcome", "Request", "compile_specs", "emit_project_lock"]

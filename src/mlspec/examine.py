@@ -1,0 +1,134 @@
+"""From the file of a spec to plans: load, parse, settle, check, resolve; findings become diagnostics on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from mlspec.checks import PROJECT_CHECKS, SUBJECT_CHECKS
+from mlspec.checks.subject import Project, Subject
+from mlspec.diagnostics import Diagnostic, Finding, Rejected, Related, diagnose
+from mlspec.location import Mark, locate, walk
+from mlspec.plan.environments import environment_names, settle
+from mlspec.plan.pins import pin
+from mlspec.plan.plan import Plan
+from mlspec.plan.platform import complete, words
+from mlspec.plan.references import References
+from mlspec.plan.resolve import resolve, resolve_environments, resolve_output
+from mlspec.source.extends import Source, load
+from mlspec.source.suppress import suppress
+from mlspec.spec.parse import parse
+
+
+class Examined:
+    """A spec that was read and checked: its plans, one an environment, and what was found."""
+
+    __slots__ = ("diagnostics", "name", "pins", "plans", "root", "source", "spec")
+
+    def __init__(self, spec: FilePath, root: FilePath, source: Source, plans: tuple[Plan, ...], pins: Mapping[str, str], diagnostics: tuple[Diagnostic, ...]) -> None:
+        self.spec, self.root, self.source = spec, root, source
+        self.plans, self.pins, self.diagnostics = plans, pins, diagnostics
+        self.name: str = source.tree["name"]
+
+    def diagnose(self, findings: Iterable[Finding], plan: Plan) -> list[Diagnostic]:
+        """Turn what was found in one environment into diagnostics."""
+        return [_place(finding, plan.mark, self.source.mark, plan.environment) for finding in findings]
+
+
+def examine(spec: FilePath, root: FilePath, display: str, live: Mapping[str, Mapping[str, Any]], pinned: Mapping[str, Any]) -> Examined:
+    """Read and check one spec.
+
+    ``live`` and ``pinned`` are what the lock says. Raises Rejected with everything that was found when any of it is an
+    error; Unable when the file cannot be read.
+    """
+    source = load(spec, root, display)
+    tree, mark = source.tree, source.mark
+    found = [diagnose(finding, mark) for finding in parse(tree)]
+    _stop(found, source)
+    subjects: list[Subject] = []
+    names = environment_names(tree)
+    for name in names:
+        subject, findings = _settle(tree, mark, name)
+        found += [_place(finding, subject.mark, mark, name) for finding in findings]
+        subjects.append(subject)
+    _stop(_once(found, len(names)), source)
+    for subject in subjects:
+        for check in SUBJECT_CHECKS:
+            found += [_place(finding, subject.mark, mark, subject.environment) for finding in check(subject)]
+    project = Project(tree, mark, tuple(subjects))
+    for check_project in PROJECT_CHECKS:
+        found += [diagnose(finding, mark) for finding in check_project(project)]
+    pins, findings = pin(tree, spec.parent, pinned)
+    found += [diagnose(finding, mark) for finding in findings]
+    found = _once([*found, *source.diagnostics], len(names))
+    _stop(found, source)
+    return Examined(spec, root, source, tuple(_plan(subject, source, root, spec, live, pins) for subject in subjects), pins, tuple(found))
+
+
+def _settle(tree: dict[str, Any], mark: Mark, environment: str) -> tuple[Subject, list[Finding]]:
+    settled = settle(tree, mark, environment)
+    written = (tree.get("environments") or {}).get(environment, {})
+    namespace = written.get("namespace", tree["name"])
+    replaced, findings = settled.tree, []
+    references = References(settled.tree, environment, namespace)
+    replaced = references.replace()
+    findings = references.findings
+    if not findings:
+        findings = parse(replaced)
+    platform = words(complete(replaced.get("platform", {}))) if not findings else {}
+    return Subject(replaced, settled.mark, environment, namespace, platform, settled.absent), findings
+
+
+def _plan(subject: Subject, source: Source, root: FilePath, spec: FilePath, live: Mapping[str, Mapping[str, Any]], pins: Mapping[str, str]) -> Plan:
+    prefix = f"{subject.environment}/"
+    return Plan(
+        resolve(subject.tree),
+        subject.mark,
+        environment=subject.environment,
+        environments=resolve_environments(source.tree),
+        output=resolve_output(source.tree),
+        spec_file=spec.resolve().relative_to(root.resolve()).as_posix(),
+        live={key.removeprefix(prefix): {k: str(v) for k, v in facts.items()} for key, facts in live.items() if key.startswith(prefix)},
+        pins=pins,
+    )
+
+
+def _place(finding: Finding, mark: Mark, base: Mark, environment: str) -> Diagnostic:
+    """Place a finding of one environment; where an override made the difference, the line that it overrides is shown too."""
+    diagnostic = diagnose(Finding(finding.code, finding.found, environment), mark)
+    place, depth = walk(mark, finding.found.path)
+    if place.why != "override" or not depth:
+        return diagnostic
+    before, reached = walk(base, finding.found.path)
+    if reached != len(finding.found.path) or before.why == "override":
+        return diagnostic
+    related = Related(locate(base, finding.found.path), "what it overrides")
+    return Diagnostic(
+        diagnostic.code, diagnostic.severity, diagnostic.message, diagnostic.site, diagnostic.help, diagnostic.label,
+        (*diagnostic.related, related), environment, diagnostic.notes, diagnostic.path,
+    )  # fmt: skip
+
+
+def _once(found: Iterable[Diagnostic], environments: int) -> list[Diagnostic]:
+    """Keep one diagnostic a cause: what is found in every environment names none, what is found in some names them."""
+    groups: dict[tuple[Any, ...], list[Diagnostic]] = {}
+    for diagnostic in found:
+        groups.setdefault((diagnostic.code, diagnostic.site), []).append(diagnostic)
+    kept: list[Diagnostic] = []
+    for group in groups.values():
+        first = group[0]
+        here = list(dict.fromkeys(d.environment for d in group if d.environment))
+        unnamed = any(not d.environment for d in group)
+        name = "" if unnamed or len(here) == environments else ", ".join(here)
+        kept.append(
+            Diagnostic(first.code, first.severity, first.message, first.site, first.help, first.label, first.related, name, first.notes, first.path)
+        )
+    return kept
+
+
+def _stop(found: list[Diagnostic], source: Source) -> None:
+    if any(diagnostic.severity == "error" for diagnostic in found):
+        kept = suppress(found, source.documents)
+        if any(diagnostic.severity == "error" for diagnostic in kept):
+            raise Rejected(kept)

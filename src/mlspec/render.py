@@ -1,0 +1,216 @@
+"""From a plan to manifests: targets chosen, templates filled, patches applied, every object conformed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from mlspec.conform import Kinds
+from mlspec.diagnostics import Finding, Found, code
+from mlspec.emit import emit
+from mlspec.location import Path, format_path
+from mlspec.patches import PatchFailed, matches, patch, patch_does_not_fit, patch_without_object, written
+from mlspec.plan.plan import Plan
+from mlspec.target import Rendering, Target
+from mlspec.template import Library
+
+SECTIONS = {"serving": "serving", "pipelines": "pipelines", "monitoring": "monitoring"}
+"""Keys of ``platform`` whose systems deploy a section of the spec."""
+
+
+class Manifest:
+    """One object or text of a tree, and what made it."""
+
+    __slots__ = ("file", "object", "patched", "plan", "rendering", "text")
+
+    def __init__(self, plan: Plan, rendering: Rendering, item: dict[str, Any] | None, text: str) -> None:
+        self.plan, self.rendering, self.object, self.text = plan, rendering, item, text
+        self.file = rendering.file
+        self.patched: list[Path] = []
+
+    @property
+    def name(self) -> str:
+        """The object in words: kind and name."""
+        return f"{self.object['kind']} {self.object['metadata']['name']}" if self.object else self.file
+
+
+def choose(plan: Plan, targets: Iterable[Target]) -> tuple[list[Target], list[Finding]]:
+    """Return the targets that a plan asks for, and what it asks for that no target makes yet."""
+    known = {target.platform: target for target in targets if target.platform}
+    chosen = [target for target in targets if target.platform is None]
+    findings: list[Finding] = []
+    for key in ("serving", "pipelines", "monitoring", "gitops"):
+        word = plan.tree["platform"][key]["word"]
+        if key in SECTIONS and not plan.tree[SECTIONS[key]] or word == "none":
+            continue
+        target = known.get((key, word))
+        if target is not None:
+            chosen.append(target)
+        else:
+            findings.append(not_supported(_where(plan, key), key, word, sorted(w for k, w in known if k == key)))
+    for at, system in enumerate(plan.tree["platform"]["ci"]):
+        target = known.get(("ci", system["word"]))
+        if target is not None:
+            chosen.append(target)
+        elif _child(plan, ("platform", "ci")):
+            findings.append(not_supported(("platform", "ci", at), "ci", system["word"], sorted(w for k, w in known if k == "ci")))
+    return chosen, findings
+
+
+def _where(plan: Plan, key: str) -> Path:
+    return ("platform", key) if _child(plan, ("platform", key)) else (SECTIONS.get(key, "platform"),)
+
+
+def _child(plan: Plan, path: Path) -> bool:
+    mark: Any = plan.mark
+    for part in path:
+        mark = mark.child(part) if mark else None
+    return mark is not None
+
+
+def fill(plan: Plan, renderings: Iterable[Rendering], library: Library) -> Iterator[Manifest]:
+    """Fill templates. A template that makes no object for its view gives nothing."""
+    for rendering in renderings:
+        template = library.template(rendering.template, type(rendering.view))
+        if template.is_text:
+            yield Manifest(plan, rendering, None, template.text(rendering.view))
+            continue
+        item = template.objects(rendering.view)
+        if item is not None:
+            yield Manifest(plan, rendering, item, template.text(rendering.view))
+
+
+def apply_patches(plan: Plan, manifests: list[Manifest]) -> list[Finding]:
+    """Apply the patches of a plan to its manifests; return what does not fit."""
+    findings: list[Finding] = []
+    for path, entry in written(dict(plan.tree)):
+        if entry["target"].get("environment", plan.environment) != plan.environment:
+            continue
+        hit = [manifest for manifest in manifests if manifest.object and matches(entry["target"], manifest.object, plan.environment)]
+        if not hit:
+            findings.append(patch_without_object(path, entry["target"]))
+        for manifest in hit:
+            assert manifest.object is not None
+            try:
+                manifest.object = patch(manifest.object, entry)
+            except PatchFailed as failure:
+                findings.append(patch_does_not_fit(path, str(failure), manifest.name))
+                break
+            manifest.text = emit(manifest.object)
+            manifest.patched.append(path)
+    return findings
+
+
+def conform(manifests: Iterable[Manifest], kinds: Kinds, origin: Callable[[Manifest, Path], Path], counts: dict[str, int]) -> Iterator[Finding]:
+    """Hold every object against the schema of its kind; count what was held against what.
+
+    ``origin`` leads from a place in an object back to the path in the spec that made it.
+    """
+    for manifest in manifests:
+        if manifest.object is None:
+            continue
+        source = kinds.source(manifest.object)
+        counts[source] = counts.get(source, 0) + 1
+        for fault in kinds.check(manifest.object):
+            yield does_not_conform(origin(manifest, fault.path), manifest.name, format_path(fault.path), fault.message, source)
+
+
+def unheard(plan: Plan, sections: Iterable[str], word: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the fields that are set and that went into nothing that was made: what a platform cannot do.
+
+    It is known from the rendering itself: a leaf of the spec that no view read for a template is a leaf that changes nothing.
+    """
+    reads = plan.reads.paths
+    above = {path[:-1] for path in reads} | {path[:-2] for path in reads}
+    for section in sections:
+        for name, item in plan.tree[section].items():
+            mark = plan.mark.child(section)
+            mark = mark.child(name) if mark else None
+            if mark is None:
+                continue
+            for path in _leaves(mark, (section, name)):
+                if path not in reads and path not in above and path[2] not in ("in", "notIn"):
+                    yield unheard_field(path, word[section])
+        del item
+
+
+def _leaves(mark: Any, path: Path) -> Iterator[Path]:
+    if isinstance(mark.children, dict):
+        for key, child in mark.children.items():
+            yield from _leaves(child, (*path, key))
+    elif isinstance(mark.children, list):
+        for at, child in enumerate(mark.children):
+            yield from _leaves(child, (*path, at))
+    else:
+        yield path
+
+
+@code("MLS-E802", "platform-ignores")
+def unheard_field(path: Path, word: str) -> Found:
+    """A field that is set must go into something that the platform deploys.
+
+    mlspec knows from the rendering itself which fields went into the tree. One that went into nothing would be ignored in silence,
+    so it is an error: the platform that is chosen has no place for it.
+
+    Bad::
+
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        serving:
+          iris: {model: iris}
+          both: {graph: {ensemble: [iris]}, resources: {storage: 1Gi}}
+
+    Good::
+
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        serving:
+          iris: {model: iris, resources: {storage: 1Gi}}
+          both: {graph: {ensemble: [iris]}}
+    """
+    return Found(path, f"`{format_path(path)}` goes into nothing that {word} deploys", "remove it, or choose a platform that has a place for it", on="key", label=f"{word} has no place for this")
+
+
+@code("MLS-E803", "not-supported-yet")
+def not_supported(path: Path, key: str, word: str, known: list[str]) -> Found:
+    """Every section of a spec needs a target for the platform that it is deployed to.
+
+    Bad::
+
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        serving: {iris: {model: iris}}
+        platform: {serving: seldon}
+
+    Good::
+
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        serving: {iris: {model: iris}}
+        platform: {serving: kserve}
+    """
+    able = f"use {' or '.join(known)}" if known else f"leave `{path[0] if key in SECTIONS else key}` out until this mlspec can write for it"
+    return Found(path, f"this mlspec does not write manifests for `platform.{key}: {word}` yet", able, on="key", label=f"nothing writes for {word}")
+
+
+@code("MLS-E804", "does-not-conform")
+def does_not_conform(path: Path, name: str, place: str, message: str, source: str) -> Found:
+    """Every object must be accepted by the schema of its kind, unknown fields refused, before anything is written.
+
+    A value of the spec, a patch or a template of your own made an object that a cluster would refuse.
+
+    Bad::
+
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        serving: {iris: {model: iris}}
+        patches:
+        - target: {kind: PodDisruptionBudget}
+          reason: drain two pods at once
+          merge: {spec: {maxUnavailible: 2}}
+
+    Good::
+
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        serving: {iris: {model: iris}}
+        patches:
+        - target: {kind: PodDisruptionBudget}
+          reason: drain two pods at once
+          merge: {spec: {maxUnavailable: 2}}
+    """
+    return Found(path, f"{name} does not conform to {source}: `{place}` {message}", "change the value that made it, or the patch or template", label=f"made `{place}`")

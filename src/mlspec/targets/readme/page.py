@@ -1,0 +1,272 @@
+"""The view of the tree's README: rows of its tables, as text."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from mlspec.plan.node import Node
+from mlspec.plan.plan import Plan
+from mlspec.target import View
+from mlspec.targets.readme.gates import bound_of, enforced_at
+
+Row = dict[str, Any]
+
+
+def spell(value: Any) -> str:
+    """Return a value as the page shows it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, list):
+        return ", ".join(spell(item) for item in value)
+    return "" if value is None else str(value)
+
+
+class PageView(View):
+    """What people ask of a project."""
+
+    def __init__(self, plans: tuple[Plan, ...]) -> None:
+        self._plans = plans
+        self._node = plans[-1].node
+
+    @property
+    def name(self) -> str:
+        """The project."""
+        return self._plans[0].project
+
+    @property
+    def spec(self) -> str:
+        """The spec that the tree is compiled from."""
+        return self._plans[0].spec_file
+
+    @property
+    def description(self) -> str:
+        """What it is for."""
+        return spell(self._node.description)
+
+    @property
+    def owner(self) -> Row:
+        """Who answers for it."""
+        return {key: spell(self._node.owner[key]) for key in ("team", "email", "slack", "oncall")}
+
+    @property
+    def objectives(self) -> list[Row]:
+        """The business objectives."""
+        return [{key: spell(entry[key]) for key in ("kpi", "target", "baseline", "by")} for entry in self._node.objectives or []]
+
+    @property
+    def environments(self) -> list[Row]:
+        """Where it is deployed, in promotion order."""
+        return [
+            {
+                "name": plan.environment,
+                "namespace": plan.namespace,
+                "cluster": plan.cluster,
+                "after": spell(plan.environments[plan.environment]["after"]),
+                "approvals": plan.approvals,
+            }
+            for plan in self._plans
+        ]
+
+    @property
+    def endpoints(self) -> list[Row]:
+        """What runs where."""
+        return [self._endpoint(plan, name, entry) for plan in self._plans for name, entry in sorted(plan.node.serving.items())]
+
+    def _endpoint(self, plan: Plan, name: str, entry: Node) -> Row:
+        model = plan.node.models[entry.model] if entry.model else None
+        replicas, rollout = entry.replicas, entry.rollout
+        return {
+            "environment": plan.environment,
+            "name": name,
+            "model": f"{entry.model} {plan.live.get(name, {}).get('version', model.version)}" if model else f"graph of {', '.join(self._members(entry.graph))}",
+            "replicas": spell(replicas.min) if replicas.min == replicas.max else f"{replicas.min}–{replicas.max}",
+            "address": f"{'https' if entry.expose.tls else 'http'}://{entry.expose.host}{entry.expose.path}" if entry.expose else f"http://{name}-predictor.{plan.namespace}.svc",
+            "rollout": rollout.strategy,
+            "traffic": ", ".join(f"{percent} % to {other}" for other, percent in entry.split.items()) if entry.split else "",
+            "shadow": entry.shadow.model if entry.shadow else "",
+        }
+
+    def _members(self, graph: Node) -> list[str]:
+        kind = next(iter(graph))
+        if kind == "split":
+            return sorted(graph.split)
+        made: list[str] = []
+        for member in graph[kind]:
+            if isinstance(member, str):
+                made.append(member)
+            elif next(iter(member)) in ("sequence", "ensemble", "switch", "split"):
+                made += self._members(member)
+            else:
+                made.append(next(iter(member)))
+        return list(dict.fromkeys(made))
+
+    @property
+    def models(self) -> list[Row]:
+        """The models with card and signature."""
+        return [self._model(name, entry) for name, entry in sorted(self._node.models.items())]
+
+    def _model(self, name: str, entry: Node) -> Row:
+        facts = [
+            ("Framework", entry.framework),
+            ("Version", entry.version),
+            ("Artifact", entry.uri),
+            ("Trained by", entry.trainedBy),
+            ("Features", entry.features),
+            ("Evaluated on", entry.evaluatedOn),
+            ("Secret", entry.secret),
+            ("Inputs", _signature(entry.signature.inputs if entry.signature else None)),
+            ("Outputs", _signature(entry.signature.outputs if entry.signature else None)),
+            ("Hyperparameters", ", ".join(f"{key} = {spell(value)}" for key, value in entry.hyperparameters.items()) if entry.hyperparameters else None),
+        ]
+        card = entry.card
+        titles = {"intendedUse": "Intended use", "outOfScope": "Out of scope", "limitations": "Limitations", "ethics": "Ethics", "references": "References"}
+        return {
+            "name": name,
+            "description": spell(entry.description),
+            "facts": [{"key": key, "value": spell(value)} for key, value in facts if value],
+            "card": [{"key": title, "value": spell(card[key])} for key, title in titles.items() if card and card[key] is not None],
+        }
+
+    @property
+    def datasets(self) -> list[Row]:
+        """The data and what pins it."""
+        return [self._dataset(name, entry) for name, entry in sorted(self._node.datasets.items())]
+
+    def _dataset(self, name: str, entry: Node) -> Row:
+        pin = ", ".join(f"{key} {spell(value)}" for key, value in entry.version.items()) if entry.version else "not pinned"
+        refresh = ", ".join(f"{key} {spell(value)}" for key, value in entry.refresh.items()) if entry.refresh else ""
+        splits = ", ".join(f"{key} {spell(value)}" for key, value in entry.splits.items()) if entry.splits else ""
+        facts = [
+            ("Where", entry.uri),
+            ("Format", entry.format),
+            ("Version", pin),
+            ("Quality", entry.quality),
+            ("Refresh", refresh),
+            ("Sensitivity", entry.sensitivity),
+            ("Retention", entry.retention),
+            ("Splits", splits),
+        ]
+        columns = [{"name": column, "about": _column(about)} for column, about in entry.schema.items()] if entry.schema else []
+        return {"name": name, "description": spell(entry.description), "facts": [{"key": k, "value": spell(v)} for k, v in facts if v], "columns": columns}
+
+    @property
+    def features(self) -> list[Row]:
+        """The feature views."""
+        return [
+            {
+                "name": name,
+                "entity": entry.entity,
+                "from": entry["from"],
+                "fields": spell(entry.fields),
+                "ttl": spell(entry.ttl),
+                "online": spell(bool(entry.online)),
+                "transform": " ".join(entry.transform or []) + (f" in {entry.image}" if entry.image else ""),
+            }
+            for name, entry in sorted(self._node.features.items())
+        ]
+
+    @property
+    def gates(self) -> list[Row]:
+        """Each rule of each threshold, and where it is enforced."""
+        made: list[Row] = []
+        for name, entry in sorted(self._node.thresholds.items()):
+            places = enforced_at(self._node, name)
+            for rule in entry.rules:
+                made.append(
+                    {
+                        "name": name,
+                        "reads": entry.on,
+                        "rule": bound_of(rule),
+                        "severity": rule.severity or "block",
+                        "mode": entry.mode or "enforce",
+                        "where": ", ".join(places) or "nowhere",
+                    }
+                )
+        return made
+
+    @property
+    def pipelines(self) -> list[Row]:
+        """The pipelines and when they run."""
+        made: list[Row] = []
+        for name, entry in sorted(self._node.pipelines.items()):
+            schedule = entry.schedule
+            when = [f"{schedule.cron} {spell(schedule.timezone) or 'Etc/UTC'}" if isinstance(schedule, Node) else spell(schedule)] if schedule else []
+            when += [f"{key} {value}" for trigger in entry.on or [] for key, value in trigger.items()]
+            made.append({"name": name, "when": "; ".join(when) or "on request", "steps": ", ".join(entry.steps)})
+        return made
+
+    @property
+    def needs(self) -> list[str]:
+        """What must exist beforehand: secrets, resource definitions, gateways, namespaces."""
+        platform = self._node.platform
+        made: list[str] = []
+        serving = self._node.serving
+        if serving and platform.serving.word == "kserve":
+            made.append(f"KServe {platform.serving.kserve.version} in {platform.serving.kserve.mode} mode, with its cluster serving runtimes")
+        if any("expose" in entry for _, entry in serving.items()):
+            gateway = platform.gateway[platform.gateway.word]
+            made.append(f"the Gateway {gateway.name} in namespace {gateway.namespace} ({platform.gateway.word}), whose listeners accept routes from {self._namespaces}")
+        if any(entry.autoscale and (entry.autoscale.metric not in ("cpu", "memory") or entry.replicas.min == 0) for _, entry in serving.items()):
+            made.append(f"KEDA, and Prometheus at {platform.monitoring.prometheus.url if platform.monitoring.prometheus else 'a reachable place'}")
+        if any(entry.place and entry.place.queue for _, entry in serving.items()):
+            made.append("Kueue with the queues that are named")
+        if platform.gitops.word == "argocd":
+            made.append(f"Argo CD reading namespace {platform.gitops.argocd.namespace}, with access to {platform.repository.url}")
+        made += self._secrets()
+        return made
+
+    @property
+    def _namespaces(self) -> str:
+        return ", ".join(dict.fromkeys(plan.namespace for plan in self._plans))
+
+    def _secrets(self) -> list[str]:
+        platform = self._node.platform
+        names = {entry.secret for _, entry in self._node.models.items()} - {None}
+        if platform.storage:
+            names.add(platform.storage.secret)
+        for _, entry in self._node.serving.items():
+            for part in (entry, entry.transform, entry.explain):
+                names |= {value.secret.split("/")[0] for _, value in part.env.items() if isinstance(value, Node)} if part and part.env else set()
+        if not names:
+            return []
+        listed = ", ".join(sorted(names))
+        if platform.secrets.word == "externalSecrets":
+            store = platform.secrets.externalSecrets
+            return [f"the {store.kind} {store.store} of External Secrets, holding {listed}"]
+        return [f"the Secrets {listed} in {self._namespaces}"]
+
+    @property
+    def governance(self) -> list[Row]:
+        """What an auditor asks."""
+        entry = self._node.governance
+        if not entry:
+            return []
+        titles = {"risk": "Risk class", "reviewers": "Reviewers", "regulations": "Regulations", "retention": "Retention"}
+        return [{"key": title, "value": spell(entry[key])} for key, title in titles.items() if entry[key]]
+
+    @property
+    def waivers(self) -> list[Row]:
+        """Dated exceptions."""
+        entry = self._node.governance
+        keys = ("reason", "owner", "ticket", "until")
+        return [{"of": spell(waiver.code or waiver.threshold), **{key: spell(waiver[key]) for key in keys}} for waiver in entry.waivers or []] if entry else []
+
+    @property
+    def patches(self) -> list[Row]:
+        """Last resorts and their reasons."""
+        return [{"kind": entry.target.kind, "name": spell(entry.target.name) or "*", "reason": entry.reason} for entry in self._node.patches or []]
+
+
+def _signature(fields: Node | None) -> str:
+    if not fields:
+        return ""
+    return ", ".join(f"{name}: {value.type}{value.shape}" if isinstance(value, Node) else f"{name}: {value}" for name, value in fields.items())
+
+
+def _column(about: Node) -> str:
+    flags = [flag for flag in ("pii", "protected", "label", "key", "unique", "nullable") if about[flag]]
+    bounds = [f"{key} {spell(about[key])}" for key in ("min", "max", "values") if about[key] is not None]
+    return "; ".join([about.type, *bounds, *flags, *([about.description] if about.description else [])])
