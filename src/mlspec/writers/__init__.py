@@ -1,0 +1,1 @@
+"""Writers: where a tree goes."""
