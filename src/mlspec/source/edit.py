@@ -1,0 +1,201 @@
+"""Edits that keep what a person wrote: formatting a spec, and setting one value in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+from mlspec.diagnostics import Unable
+from mlspec.location import Mark, Path, format_path, walk
+from mlspec.source.reader import Document, read, source_of
+from mlspec.source.scalars import LEADING, resolve
+
+_EDITED = "the text to edit"
+_is_plain = re.compile(r"[A-Za-z0-9_./$~][^\0-\x1f\x7f-\x9f#:{}\[\],&*!|>'\"%@`\\]*(?:[:#][^\s\0-\x1f#:{}\[\],&*!|>'\"%@`\\]+)*").fullmatch
+
+
+def format_text(text: str) -> str:
+    """Return a spec in its usual form: LF, no byte order mark, two spaces a level, no spaces at line ends.
+
+    Comments, quotes, anchors, the order of keys and the spelling of numbers stay; lines are not broken; formatting twice
+    changes nothing more. Raises Rejected when the text is no spec, Unable (status 3) when it cannot be formatted without
+    changing what it says; the text is then to be left as it is.
+    """
+    before = read(text.encode("utf-8", "surrogatepass"), _EDITED)
+    formatted = before.text.text.replace("\r\n", "\n")
+    for _ in range(4):
+        again = _round_trip(formatted)
+        if again == formatted:
+            break
+        formatted = again
+    else:
+        raise Unable("formatting does not come to rest", "leave the file as it is, and report it with the spec")
+    after = read(formatted.encode("utf-8"), _EDITED)
+    if not _same(before.tree, after.tree):
+        raise Unable("formatting would change what the spec says", "leave the file as it is, and report it with the spec")
+    if _comment_texts(before) != _comment_texts(after):
+        raise Unable("formatting would lose a comment", "move the comment to a line of its own")
+    return formatted
+
+
+def _comment_texts(document: Document) -> list[str]:
+    return [comment.text.rstrip() for comment in document.comments]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Compare data by value, type and order; 1.0 and 1.00 differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
+    return type(one) is type(other) and str(one) == str(other)
+
+
+def _round_trip(text: str) -> str:
+    """Let ruamel.yaml write a text anew, with every plain scalar kept letter by letter."""
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+    from ruamel.yaml.resolver import BaseResolver
+
+    class Resolver(BaseResolver):  # type: ignore[misc]
+        """Takes all plain scalars for text; only nothing at all is null."""
+
+        yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012
+
+    Resolver.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^$"), [""])
+    yaml = YAML(typ="rt", pure=True)
+    yaml.Resolver = Resolver
+    yaml.preserve_quotes = True
+    yaml.width = 2**31
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    out = StringIO()
+    try:
+        data = yaml.load(text)
+        _keep_anchors(data)
+        yaml.dump(data, out)
+    except Exception as error:
+        raise Unable(
+            f"this spec cannot be formatted ({type(error).__name__})", "leave the file as it is, and report it with the spec"
+        ) from error
+    lines = out.getvalue().split("\n")
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _keep_anchors(data: Any) -> None:
+    """Have anchors written that no alias uses."""
+    seen: set[int] = set()
+    waiting = [data]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        anchor = getattr(node, "anchor", None)
+        if anchor is not None and getattr(anchor, "value", None):
+            anchor.always_dump = True
+        if isinstance(node, dict):
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+
+
+def set_value(text: str, path: Path, value: Any) -> str:
+    """Return a text with one value set, all else untouched to the letter.
+
+    A value that is written is replaced in place; a key that is missing is added to the map that lacks it. Raises Rejected
+    when the text is no spec, Unable (status 1) when the place cannot be edited: the map above is missing, or the
+    value is shared by an alias or merge key.
+    """
+    data = text.encode("utf-8", "surrogatepass")
+    before = read(data, _EDITED)
+    offset = len(text) - len(before.text.text)  # a byte order mark stays
+    mark, depth = walk(before.mark, path)
+    if depth == len(path):
+        start, end, new = mark.start, mark.end, _replacement(mark, value)
+    elif depth == len(path) - 1 and isinstance(path[-1], str) and isinstance(mark.children, dict):
+        start, end, new = _addition(before, mark, path[-1], value)
+    else:
+        raise Unable(f"{format_path(path[: depth + 1])} is not written in this file", "write the map above it first", status=1)
+    edited = text[:offset] + before.text.text[:start] + new + before.text.text[end:]
+    after = read(edited.encode("utf-8", "surrogatepass"), _EDITED)
+    if not _same(_with(before.tree, path, value), after.tree):
+        raise Unable(
+            f"{format_path(path)} cannot be set alone: it is shared by an alias, a merge key or another value",
+            "edit the file by hand",
+            status=1,
+        )
+    return edited
+
+
+def _with(tree: Any, path: Path, value: Any) -> Any:
+    """Return data with one value replaced; what is not on the way is shared."""
+    if not path:
+        return value
+    if isinstance(tree, dict):
+        assert isinstance(path[0], str)
+        return {**tree, path[0]: _with(tree.get(path[0]), path[1:], value)}
+    if isinstance(tree, list):
+        assert isinstance(path[0], int)
+        return [_with(item, path[1:], value) if index == path[0] else item for index, item in enumerate(tree)]
+    return value
+
+
+def _replacement(mark: Mark, value: Any) -> str:
+    """Return the text that replaces a value, in the quotes that it had."""
+    written = source_of(mark)
+    space = " " if not written and mark.text.text[mark.start - 1 : mark.start] == ":" else ""
+    if isinstance(value, str) and written[:1] == "'" and "'" not in value and value.isprintable():
+        return f"'{value}'"
+    if isinstance(value, str) and written[:1] == '"':
+        return _quote(value)
+    block = mark.children is not None and written[:1] not in {"{", "["}
+    return space + write_flow(value) if not block or not isinstance(value, (dict, list)) else write_flow(value)
+
+
+def write_flow(value: Any) -> str:
+    """Return a value as it is written on one line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, Decimal)):
+        return format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{write_flow(str(key))}: {write_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(write_flow, value)) + "]"
+    text = str(value)
+    plain = _is_plain(text) is not None and text.strip() == text and text.isprintable()
+    if plain and text[:1] in LEADING:
+        plain = isinstance(resolve(text), str) and not re.match(r"[0-9.]+\Z", text)
+    return text if plain and text.lower() not in {"yes", "no", "on", "off", "y", "n"} else _quote(text)
+
+
+def _quote(text: str) -> str:
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(
+        char if char.isprintable() else f"\\u{ord(char):04X}" if ord(char) < 0x10000 else f"\\U{ord(char):08X}" for char in written
+    )
+
+
+def _addition(document: Document, mark: Mark, key: str, value: Any) -> tuple[int, int, str]:
+    """Return where a new key goes into a map, and its text."""
+    text = document.text.text
+    pair = f"{write_flow(key)}: {write_flow(value)}"
+    children = list(mark.children.values()) if isinstance(mark.children, dict) else []
+    own = [child for child in children if mark.start <= child.key_start < mark.end]
+    if text[mark.start : mark.start + 1] == "{":
+        at = max((max(child.end, child.key_end) for child in own), default=mark.start + 1)
+        return at, at, f", {pair}" if own else pair
+    if not own:
+        raise Unable(f"no key can be added beside `{key}`", "edit the file by hand", status=1)
+    _, column = document.text.position(own[0].key_start)
+    at = max(max(child.end, child.key_end) for child in own)
+    line_end = text.find("\n", at)
+    ending = "\r\n" if "\r\n" in text else "\n"
+    if line_end < 0:
+        return len(text), len(text), f"{ending}{' ' * (column - 1)}{pair}"
+    return line_end + 1, line_end + 1, f"{' ' * (column - 1)}{pair}{ending}"
