@@ -38,8 +38,8 @@ def compiler(monkeypatch):
 
 
 def outcome(*diagnostics):
-    project = SimpleNamespace(name="iris", environments=("default",), manifests=b"kind: X\n")
-    return SimpleNamespace(projects=(project,), diagnostics=diagnostics, files=("mlspec.yaml",), conformed={"Kubernetes 1.37": 5})
+    project = SimpleNamespace(name="iris", environments=("default",), tree={"deploy/iris/default/a.yaml": b"apiVersion: v1\nkind: X\n"})
+    return SimpleNamespace(projects=(project,), diagnostics=diagnostics, files=("mlspec.yaml",), conformed={"Kubernetes 1.37": 5}, notes=())
 
 
 @pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS)])
@@ -222,5 +222,5 @@ def test_compile_to_stdout_prints_objects_and_nothing_else(compiler, capfdbinary
     compiler(outcome(WARNING))
     assert main(["compile", "--stdout"]) == 0
     streams = capfdbinary.readouterr()
-    assert streams.out == b"kind: X\n"
+    assert streams.out == b"---\n# deploy/iris/default/a.yaml\napiVersion: v1\nkind: X\n"
     assert b"MLS-W401" in streams.err

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mlspec.cli.compile import describe
 from mlspec.cli.console import Console, compiling, examples, paths, reporting
+from mlspec.reporters.printable import printable
+
+if TYPE_CHECKING:
+    from mlspec.writers.comparison import Difference
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 @click.command(
@@ -29,19 +35,34 @@ def command(console: Console, paths: tuple[Path, ...], out: Path | None, crds: P
     Exits 1 and lists the files when something is missing, stale, edited by hand or left over. For CI, and for a hook
     before a commit.
     """
+    from mlspec.cli.drift import as_diagnostic
+    from mlspec.cli.publishing import publications
     from mlspec.compiler import Request, compile_specs
-    from mlspec.writers.disk import compare
+    from mlspec.writers.comparison import compare
 
     outcome = compile_specs(Request(paths=paths or (Path(),), out=out, crds=crds, templates=templates))
+    differences = [difference for publication in publications(outcome.projects, out) for difference in compare(publication)]
+    refused = any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics)
+    if console.format != "text":
+        console.report([*outcome.diagnostics, *map(as_diagnostic, differences)], outcome.files)
+        return int(refused or bool(differences))
     console.report(outcome.diagnostics, outcome.files)
-    status = int(any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics))
-    for project in outcome.projects:
-        changes = compare(project)
-        if not (changes.created or changes.updated or changes.removed):
-            console.say(f"{project.name}: up to date")
-            continue
-        status = 1
-        click.echo(f"{project.name}: the compiled files are not what the spec compiles to; run mlspec compile", err=True)
-        for line in describe(changes, verbose=True):
-            click.echo(line, err=True)
-    return status
+    for difference in differences:
+        _show(difference, console)
+    if differences:
+        number = "1 file is" if len(differences) == 1 else f"{len(differences)} files are"
+        click.echo(f"{number} not what the specs compile to; run mlspec compile", err=True)
+    elif not refused:
+        console.say("up to date")
+    return int(refused or bool(differences))
+
+
+def _show(difference: Difference, console: Console) -> None:
+    """Print one file that differs, with the lines that do."""
+    click.echo(f"{difference.kind}: {difference.path}", err=True)
+    if console.quiet:
+        return
+    for line in difference.diff:
+        colour = _COLOURS.get(line[:1])
+        text = printable(line)
+        click.echo(f"  {console.painted(text, colour, err=True) if colour else text}", err=True, color=True)

@@ -13,7 +13,6 @@ from mlspec.cli.validate import summarize
 
 if TYPE_CHECKING:
     from mlspec.compiler import Outcome
-    from mlspec.writers.disk import Changes
 
 
 @click.command(
@@ -61,38 +60,63 @@ def command(
     if stdout and console.format != "text":
         raise click.UsageError("--stdout prints objects; a --format for machines would mix with them")
 
+    from mlspec.cli.publishing import heal_roots
     from mlspec.compiler import Request, compile_specs
 
-    outcome = compile_specs(Request(paths=paths or (Path(),), environments=environments, out=out, crds=crds, templates=templates))
+    paths = paths or (Path(),)
+    if not stdout:
+        heal_roots(paths, out)
+    outcome = compile_specs(Request(paths=paths, environments=environments, out=out, crds=crds, templates=templates))
     console.report(outcome.diagnostics, outcome.files)
     if any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics):
         return 1
+    _require_known(environments, outcome)
     if stdout:
-        _print(outcome)
+        _print(outcome, environments)
         return 0
-
-    from mlspec.writers.disk import write
-
     for line in summarize(outcome):
         console.say(line)
-    for project in outcome.projects:
-        for line in describe(write(project, overwrite_edits=overwrite_edits), verbose):
-            console.say(line)
+    _write(console, outcome, out, environments, overwrite_edits=overwrite_edits, verbose=verbose)
     return 0
 
 
-def _print(outcome: Outcome) -> None:
+def _require_known(environments: tuple[str, ...], outcome: Outcome) -> None:
+    known = {name for project in outcome.projects for name in project.environments}
+    for name in environments:
+        if name not in known:
+            from mlspec.diagnostics import nearest
+
+            near = nearest(name, known)
+            raise click.UsageError(
+                f"no environment named {name}; " + (f"did you mean {near}?" if near else f"there are {', '.join(sorted(known))}")
+            )
+
+
+def _print(outcome: Outcome, environments: tuple[str, ...]) -> None:
     """Print every object, and nothing but objects."""
-    stream = sys.stdout.buffer
+    from mlspec.cli.publishing import narrow
+    from mlspec.writers.stdout import write_objects
+
     for project in outcome.projects:
-        stream.write(project.manifests)
-    stream.flush()
+        write_objects(narrow(project, environments), sys.stdout)
 
 
-def describe(changes: Changes, verbose: bool) -> list[str]:
-    """Return the counts of what changed and, where wanted, each file."""
-    groups = (("created", "+", changes.created), ("updated", "~", changes.updated), ("removed", "-", changes.removed))
-    lines = [f"  {sign} {path}" for _, sign, files in groups for path in files] if verbose else []
-    counts = [f"{len(files)} {verb}" for verb, _, files in groups if files]
-    counts.append(f"{len(changes.unchanged)} unchanged")
-    return [*lines, ", ".join(counts)]
+def _write(
+    console: Console, outcome: Outcome, out: Path | None, environments: tuple[str, ...], *, overwrite_edits: bool, verbose: bool
+) -> None:
+    from mlspec.cli.publishing import publications
+    from mlspec.writers.disk import write
+
+    for publication in publications(outcome.projects, out, environments, overwrite_edits=overwrite_edits):
+        report = write(publication)
+        if report.warnings and console.format == "text":
+            console.report(report.warnings, ())
+        if report.healed:
+            console.say("finished what a killed run had begun")
+        if verbose:
+            for sign, files in (("+", report.written), ("-", report.removed)):
+                for path in files:
+                    console.say(f"  {sign} {path}")
+        total = sum(len(output.tree) + 1 for output in publication.outputs)
+        unchanged = total - len(report.written)
+        console.say(f"{len(report.written)} written, {len(report.removed)} removed, {unchanged} unchanged in {publication.root}")

@@ -24,15 +24,15 @@ from mlspec.cli.console import Console, examples, paths, reporting
 @click.pass_obj
 def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
     """Bring specs into one layout: indentation, quotes, blanks. Comments and the order of keys stay."""
-    from mlspec.source.discover import find_specs
     from mlspec.source.edit import format_text
+    from mlspec.source.files import find_specs, read_file
     from mlspec.source.text import decode
 
     changed = 0
     for file in find_specs(paths or (Path(),)):
-        data = file.read_bytes()
+        data = read_file(file, str(file))
         source = decode(data, str(file))
-        formatted = format_text(source).encode()
+        formatted = format_text(source.text).encode()
         if formatted == data:
             continue
         changed += 1

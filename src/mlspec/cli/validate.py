@@ -38,7 +38,7 @@ def command(console: Console, paths: tuple[Path, ...], crds: Path | None, templa
     console.report(outcome.diagnostics, outcome.files)
     if any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics):
         return 1
-    for line in summarize(outcome):
+    for line in (*summarize(outcome), *outcome.notes):
         console.say(line)
     return 0
 
