@@ -3,9 +3,39 @@
 import pytest
 from build_serving import examples, findings
 
-from mlspec.checks import graphs, runtimes, serving, traffic
+from mlspec.checks import (
+    environments,
+    governance,
+    graphs,
+    images,
+    names,
+    overrides,
+    patches,
+    platform,
+    resources,
+    runtimes,
+    schedules,
+    security,
+    serving,
+    traffic,
+)
 
-MODULES = (serving, runtimes, traffic, graphs)
+MODULES = (
+    serving,
+    runtimes,
+    traffic,
+    graphs,
+    resources,
+    schedules,
+    governance,
+    environments,
+    overrides,
+    names,
+    security,
+    images,
+    patches,
+    platform,
+)
 ALL = [check for module in MODULES for check in (*module.CHECKS, *module.PROJECT_CHECKS)]
 
 

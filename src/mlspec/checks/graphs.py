@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from mlspec.checks.subject import Subject
-from mlspec.diagnostics import Found, code, nearest
+from mlspec.diagnostics import Found, code
 from mlspec.location import Path
 
 KINDS = ("sequence", "ensemble", "switch", "split")
@@ -245,47 +245,6 @@ def field_of_a_graph(subject: Subject) -> Iterator[Found]:
             )
 
 
-@code("MLS-E450", "unknown-member")
-def unknown_member(subject: Subject) -> Iterator[Found]:
-    """A member of a graph is the name of an endpoint of this spec, present in the same environments.
-
-    Bad::
-
-        models: {a: {framework: sklearn, version: 1.0.0, uri: s3://m/a}}
-        serving:
-          a: {model: a}
-          all: {graph: {sequence: [a, b]}}
-
-    Good::
-
-        models: {a: {framework: sklearn, version: 1.0.0, uri: s3://m/a}, b: {framework: sklearn, version: 1.0.0, uri: s3://m/b}}
-        serving:
-          a: {model: a}
-          b: {model: b}
-          all: {graph: {sequence: [a, b]}}
-    """
-    absent = subject.absent.get("serving", frozenset())
-    for _, path, graph in graphs(subject):
-        for member in members(path, graph):
-            if member.name in subject.serving:
-                continue
-            on: Any = "key" if member.on_key else "value"
-            if member.name in absent:
-                yield Found(
-                    member.path,
-                    f"the endpoint `{member.name}` is not in {subject.environment}, but a graph there calls it",
-                    f"confine the graph in the same way, or let `{member.name}` be in {subject.environment}",
-                    on=on,
-                    related=((("serving", member.name), "it is confined here"),),
-                )
-                continue
-            near = nearest(member.name, subject.serving)
-            advice = f"did you mean `{near}`?" if near else f"the endpoints are {', '.join(sorted(subject.serving))}"
-            if member.name in subject.models:
-                advice = f"`{member.name}` is a model: add an endpoint for it to `serving`"
-            yield Found(member.path, f"no endpoint is called `{member.name}`", advice, on=on)
-
-
 @code("MLS-E451", "graph-cycle")
 def graph_cycle(subject: Subject) -> Iterator[Found]:
     """Graphs call each other in one direction; a request in a circle would never be answered.
@@ -344,5 +303,5 @@ def cycles(edges: dict[str, dict[str, Path]]) -> Iterator[list[str]]:
                 branches.append(iter(edges[below]))
 
 
-CHECKS = (graph_kind, graph_shares, graph_condition, condition_without_effect, field_of_a_graph, unknown_member, graph_cycle)
+CHECKS = (graph_kind, graph_shares, graph_condition, condition_without_effect, field_of_a_graph, graph_cycle)
 PROJECT_CHECKS = ()
