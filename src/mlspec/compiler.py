@@ -90,7 +90,7 @@ def compile_spec(spec: FilePath, root: FilePath, request: Request, kinds: Kinds,
     """Compile one spec. Raises Rejected with everything that was found when any of it is an error."""
     where = lock_path(spec, root)
     old = _read_lock((request.out or root) / where, where)
-    examined = examine(spec, root, show(spec), old.live if old else {}, old.pins if old else {})
+    examined = examine(spec, root, show, old.live if old else {}, old.pins if old else {})
     library = Library.load(request.templates, spec.parent, examined.source.tree.get("templates"))
     manifests, live, found = render(examined, library, kinds, conformed)
     diagnostics = suppress([*examined.diagnostics, *found], examined.source.documents)
@@ -98,7 +98,7 @@ def compile_spec(spec: FilePath, root: FilePath, request: Request, kinds: Kinds,
         raise Rejected(diagnostics)
     tree = assemble(examined, manifests)
     files = {path: digest(data) for path, data in tree.items()}
-    lock = Lock(inputs=examined.source.digests, pins=examined.pins, live=live, files=files)
+    lock = Lock(inputs={path: f"sha256:{value}" for path, value in examined.source.digests.items()}, pins=examined.pins, live=live, files=files)
     names = tuple(plan.environment for plan in examined.plans)
     return Compiled(examined.name, spec, root, tree, old, lock, where, tuple(manifests), names, examined), list(diagnostics)
 

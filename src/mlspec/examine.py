@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-from mlspec.checks import PROJECT_CHECKS, SUBJECT_CHECKS
+from mlspec.checks.catalogue import find_checks
 from mlspec.checks.subject import Project, Subject
 from mlspec.diagnostics import Diagnostic, Finding, Rejected, Related, diagnose
 from mlspec.location import Mark, locate, walk
@@ -36,7 +36,7 @@ class Examined:
         return [_place(finding, plan.mark, self.source.mark, plan.environment) for finding in findings]
 
 
-def examine(spec: FilePath, root: FilePath, display: str, live: Mapping[str, Mapping[str, Any]], pinned: Mapping[str, Any]) -> Examined:
+def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], live: Mapping[str, Mapping[str, Any]], pinned: Mapping[str, Any]) -> Examined:
     """Read and check one spec.
 
     ``live`` and ``pinned`` are what the lock says. Raises Rejected with everything that was found when any of it is an
@@ -54,14 +54,14 @@ def examine(spec: FilePath, root: FilePath, display: str, live: Mapping[str, Map
         subjects.append(subject)
     _stop(_once(found, len(names)), source)
     for subject in subjects:
-        for check in SUBJECT_CHECKS:
+        for check in find_checks().subject:
             found += [_place(finding, subject.mark, mark, subject.environment) for finding in check(subject)]
     project = Project(tree, mark, tuple(subjects))
-    for check_project in PROJECT_CHECKS:
+    for check_project in find_checks().project:
         found += [diagnose(finding, mark) for finding in check_project(project)]
     pins, findings = pin(tree, spec.parent, pinned)
     found += [diagnose(finding, mark) for finding in findings]
-    found = _once([*found, *source.diagnostics], len(names))
+    found = _once([*found, *source.findings], len(names))
     _stop(found, source)
     return Examined(spec, root, source, tuple(_plan(subject, source, root, spec, live, pins) for subject in subjects), pins, tuple(found))
 
@@ -129,6 +129,6 @@ def _once(found: Iterable[Diagnostic], environments: int) -> list[Diagnostic]:
 
 def _stop(found: list[Diagnostic], source: Source) -> None:
     if any(diagnostic.severity == "error" for diagnostic in found):
-        kept = suppress(found, source.documents)
+        kept = suppress(found, source.documents, complete=False)
         if any(diagnostic.severity == "error" for diagnostic in kept):
             raise Rejected(kept)

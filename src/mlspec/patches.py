@@ -119,7 +119,7 @@ def _operate_list(holder: list[Any], kind: str, last: str, operation: Tree) -> N
         holder[int(last)] = operation["value"]
 
 
-@code("MLS-E810", "patch-without-object")
+@code("MLS-E891", "patch-without-object")
 def patch_without_object(path: Path, target: Tree) -> Found:
     """A patch must match at least one generated object.
 
@@ -145,7 +145,7 @@ def patch_without_object(path: Path, target: Tree) -> Found:
     return Found((*path, "target"), f"no generated object is {what}", "compare kind and name with the compiled tree", on="key", label="matches nothing")
 
 
-@code("MLS-E811", "patch-does-not-fit")
+@code("MLS-E892", "patch-does-not-fit")
 def patch_does_not_fit(path: Path, why: str, name: str) -> Found:
     """Every operation of a patch must find its place in the object.
 

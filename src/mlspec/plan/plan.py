@@ -16,7 +16,7 @@ class Plan:
     through nodes, so that it is known which leaves went into what was made.
     """
 
-    __slots__ = ("approvals", "cluster", "environment", "environments", "live", "mark", "namespace", "output", "pins", "project", "reads", "spec_file", "team", "tree")
+    __slots__ = ("environment", "environments", "live", "mark", "output", "pins", "reads", "spec_file", "tree")
 
     def __init__(
         self,
@@ -31,15 +31,9 @@ class Plan:
         pins: Mapping[str, str],
     ) -> None:
         self.tree, self.mark = tree, mark
-        self.project: str = tree["name"]
-        self.team: str = tree["owner"]["team"]
         self.environment = environment
         self.environments = environments
         """Every environment of the project with its namespace, cluster, approvals and after, in promotion order."""
-        here = environments[environment]
-        self.namespace: str = here["namespace"]
-        self.cluster: str = here["cluster"]
-        self.approvals: int = here["approvals"]
         self.output = output
         """``root`` and ``layout``."""
         self.spec_file = spec_file
@@ -53,6 +47,40 @@ class Plan:
     def node(self) -> Node:
         """The whole tree, for reading."""
         return Node(self.tree, (), self.reads)
+
+    def _here(self, key: str) -> Any:
+        self.reads.add(("environments", self.environment, key) if "environments" in self.tree else ("name",))
+        return self.environments[self.environment][key]
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        name: str = self.node.name
+        return name
+
+    @property
+    def team(self) -> str:
+        """The owning team."""
+        team: str = self.node.owner.team
+        return team
+
+    @property
+    def namespace(self) -> str:
+        """The environment's namespace."""
+        namespace: str = self._here("namespace")
+        return namespace
+
+    @property
+    def cluster(self) -> str:
+        """The environment's cluster: a URL, or a name that the GitOps system knows."""
+        cluster: str = self._here("cluster")
+        return cluster
+
+    @property
+    def approvals(self) -> int:
+        """How many people approve a change of the environment."""
+        approvals: int = self._here("approvals")
+        return approvals
 
     @property
     def folder(self) -> str:

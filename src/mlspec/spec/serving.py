@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 from mlspec.spec.model import Item, Model, by_type
 from mlspec.spec.resources import Place, Resources
@@ -124,6 +125,15 @@ Member = Annotated[
 
 class Graph(Model):
     """How endpoints are combined: exactly one of sequence, ensemble, switch, split."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_something(cls, value: Any) -> Any:
+        if value == {}:
+            raise PydanticCustomError("too_short", "an empty graph")
+        return value
 
     sequence: list[Member] = Field(None, min_length=1, description="One after the other, each with the answer of the one before.")
     ensemble: list[Member] = Field(None, min_length=1, description="All at once, their answers together.")

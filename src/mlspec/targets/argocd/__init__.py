@@ -123,8 +123,7 @@ class ApplicationView(DeliveryView):
 
 
 def _cluster(plan: Plan) -> dict[str, str]:
-    cluster = plan.node.environments[plan.environment].cluster if plan.node.environments else None
-    cluster = cluster or plan.cluster
+    cluster = plan.cluster
     return {"server": cluster} if "://" in cluster else {"name": cluster}
 
 

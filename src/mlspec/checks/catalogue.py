@@ -1,0 +1,30 @@
+"""Every check, in the order in which they run."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from mlspec import checks
+from mlspec.checks.subject import Project, Subject
+from mlspec.diagnostics import Finding
+
+
+class Checks(NamedTuple):
+    """The checks of one environment, and those of a whole spec."""
+
+    subject: tuple[Callable[[Subject], list[Finding]], ...]
+    project: tuple[Callable[[Project], list[Finding]], ...]
+
+
+@cache
+def find_checks() -> Checks:
+    """Return every check of the modules beside this one, by module name."""
+    modules = [importlib.import_module(f"{checks.__name__}.{found.name}") for found in pkgutil.iter_modules(checks.__path__) if found.name != "catalogue"]
+    return Checks(
+        tuple(check for module in modules for check in getattr(module, "CHECKS", ())),
+        tuple(check for module in modules for check in getattr(module, "PROJECT_CHECKS", ())),
+    )
