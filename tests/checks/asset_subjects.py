@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import yaml
+
 from mlspec.checks.subject import Project, Subject
 from mlspec.diagnostics import Diagnostic, diagnose
 from mlspec.location import Mark, SourceText
@@ -16,7 +17,15 @@ from mlspec.location import Mark, SourceText
 MODULES = ("references", "values", "pipelines", "order", "tuning", "thresholds", "data", "monitoring")
 HEAD = "apiVersion: mlspec.dev/v1\nname: churn\nowner: {team: growth-ml}\n"
 NAMED = ("datasets", "features", "models", "pipelines", "thresholds", "serving", "monitoring")
-PLATFORM = {"serving": "kserve", "pipelines": "kubeflow", "monitoring": "prometheus", "ci": ("github",), "gitops": "argocd", "events": "argo", "registry": "mlflow"}
+PLATFORM = {
+    "serving": "kserve",
+    "pipelines": "kubeflow",
+    "monitoring": "prometheus",
+    "ci": ("github",),
+    "gitops": "argocd",
+    "events": "argo",
+    "registry": "mlflow",
+}
 
 
 def modules() -> list[ModuleType]:

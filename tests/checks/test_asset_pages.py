@@ -5,6 +5,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from checks.asset_subjects import HEAD, examine, modules, read
 from mlspec.spec.parse import explain
 
@@ -31,5 +32,6 @@ def test_page(code):
 def test_every_code_is_in_range():
     for code, check in CHECKS.items():
         family, number = code[4], int(code[5:])
-        assert (family in "EW") and (220 <= number <= 249 or 400 <= number <= 449)
+        assert family in "EW"
+        assert 220 <= number <= 249 or 400 <= number <= 449
         assert (check.code.severity == "warning") == (family == "W")

@@ -58,10 +58,10 @@ def malformed_pin(subject: Subject) -> Iterator[Found]:
             if form == "git" and value in _MOVING:
                 yield Found(path, f"`{format_path(path)}` is the branch {value}, which moves", "write a commit or a tag", label="moves")
             elif isinstance(value, bool) or not pattern.fullmatch(str(value)):
-                help = "write the digits in lower case" if pattern.fullmatch(str(value).lower()) else f"write it like {example}"
-                if form == "sha256" and help.startswith("write it"):
-                    help = "write " + example
-                yield Found(path, f"`{format_path(path)}` is {_short(value)}, expected {expected}", help, label=f"expected {expected}")
+                advice = "write the digits in lower case" if pattern.fullmatch(str(value).lower()) else f"write it like {example}"
+                if form == "sha256" and advice.startswith("write it"):
+                    advice = "write " + example
+                yield Found(path, f"`{format_path(path)}` is {_short(value)}, expected {expected}", advice, label=f"expected {expected}")
 
 
 def _short(value: Any) -> str:
@@ -96,14 +96,26 @@ def column_bounds(subject: Subject) -> Iterator[Found]:
             number = as_number(column[field])
             if kind not in ("integer", "number"):
                 said = f"`{format_path(path)}` has `{field}`, and a column of type {kind} has no bounds"
-                yield Found((*path, field), said, f"remove `{field}`, or make it integer or number", on="key", label=f"no bounds for {kind}")
+                yield Found(
+                    (*path, field), said, f"remove `{field}`, or make it integer or number", on="key", label=f"no bounds for {kind}"
+                )
             elif number is None or (kind == "integer" and number != number.to_integral_value()):
                 expected = "a whole number" if kind == "integer" else "a number"
-                yield Found((*path, field), f"`{format_path((*path, field))}` is {column[field]}, expected {expected}", f"write {expected}", label=f"expected {expected}")
+                yield Found(
+                    (*path, field),
+                    f"`{format_path((*path, field))}` is {column[field]}, expected {expected}",
+                    f"write {expected}",
+                    label=f"expected {expected}",
+                )
         for at, value in enumerate(column.get("values") or () if kind not in ("bytes", "array") else ()):
             wrong = _wrong_value(kind, value, column)
             if wrong:
-                yield Found((*path, "values", at), f"`{format_path((*path, 'values', at))}` is {_short(value)}, expected {wrong}", f"write {wrong}", label=f"expected {wrong}")
+                yield Found(
+                    (*path, "values", at),
+                    f"`{format_path((*path, 'values', at))}` is {_short(value)}, expected {wrong}",
+                    f"write {wrong}",
+                    label=f"expected {wrong}",
+                )
 
 
 def _wrong_value(kind: str, value: Any, column: Tree) -> str:
@@ -157,9 +169,15 @@ def splits_sum(subject: Subject) -> Iterator[Found]:
         total = sum((size[1] for size in sizes if size), Decimal(0)) * 100
         if total != 100:
             off = 100 - total
-            help = f"give one of them {plain(off)}% more, or name the part that is missing" if off > 0 else f"take {plain(-off)}% away"
+            advice = f"give one of them {plain(off)}% more, or name the part that is missing" if off > 0 else f"take {plain(-off)}% away"
             path = ("datasets", name, "splits")
-            yield Found(path, f"the splits of `{name}` are {plain(total)}% together, expected 100%", help, on="key", label=f"{plain(total)}% together")
+            yield Found(
+                path,
+                f"the splits of `{name}` are {plain(total)}% together, expected 100%",
+                advice,
+                on="key",
+                label=f"{plain(total)}% together",
+            )
 
 
 @code("MLS-E243", "transform-image")
@@ -187,7 +205,13 @@ def transform_image(subject: Subject) -> Iterator[Found]:
         if "transform" in feature and "image" not in feature:
             yield Found((*path, "image"), f"the transform of `{name}` has no image to run in", "add `image:`", label="`image` is needed")
         elif "image" in feature and "transform" not in feature:
-            yield Found((*path, "image"), f"`{name}` has an image and no transform that runs in it", "add `transform:`, or remove the image", on="key", label="nothing runs in it")
+            yield Found(
+                (*path, "image"),
+                f"`{name}` has an image and no transform that runs in it",
+                "add `transform:`, or remove the image",
+                on="key",
+                label="nothing runs in it",
+            )
 
 
 @code("MLS-E244", "pin-of-other-format")
@@ -207,7 +231,14 @@ def pin_of_other_format(subject: Subject) -> Iterator[Found]:
             if pin in (dataset.get("version") or {}) and dataset.get("format", form) != form:
                 said = f"`{name}` is pinned as a {pin} table, and its format is {dataset['format']}"
                 related = ((("datasets", name, "format"), f"the format, {dataset['format']}"),)
-                yield Found(("datasets", name, "version", pin), said, f"write `format: {form}`, or pin it otherwise", on="key", label=f"pins {form} tables", related=related)
+                yield Found(
+                    ("datasets", name, "version", pin),
+                    said,
+                    f"write `format: {form}`, or pin it otherwise",
+                    on="key",
+                    label=f"pins {form} tables",
+                    related=related,
+                )
 
 
 @code("MLS-E245", "trigger-unpinned")
@@ -262,8 +293,8 @@ def unpinned_dataset(subject: Subject) -> Iterator[Found]:
     awaited = {name for _, name in _dataset_triggers(subject)}
     for name, dataset in subject.datasets.items():
         if "version" not in dataset and name not in awaited:
-            help = "add `version:` with one of sha256, dvc, lakefs, delta, iceberg, snapshot, git"
-            yield Found(("datasets", name), f"nothing pins the content of the dataset `{name}`", help, on="key", label="not pinned")
+            advice = "add `version:` with one of sha256, dvc, lakefs, delta, iceberg, snapshot, git"
+            yield Found(("datasets", name), f"nothing pins the content of the dataset `{name}`", advice, on="key", label="not pinned")
 
 
 CHECKS = (malformed_pin, column_bounds, splits_sum, transform_image, pin_of_other_format, trigger_unpinned, unpinned_dataset)

@@ -15,7 +15,7 @@ from mlspec.quantity import is_duration, seconds
 
 _LEAST, _MOST = Decimal("0.9"), Decimal("0.99999")
 _STORES = ("s3://", "gs://", "abfs://")
-_EXACT = [60 * n for n in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)] + [3600 * n for n in (1, 2, 3, 4, 6, 8, 12, 24)]
+_EXACT = [Decimal(60 * n) for n in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)] + [Decimal(3600 * n) for n in (1, 2, 3, 4, 6, 8, 12, 24)]
 """The periods, in seconds, that a cron line keeps exactly: divisors of an hour, and of a day in hours."""
 
 
@@ -54,13 +54,18 @@ def drift_period(subject: Subject) -> Iterator[Found]:
             drift: {against: customers, current: s3://d/requests, every: 30m, image: "ghcr.io/acme/drift:1.0"}
     """
     for name, monitor in subject.monitoring.items():
-        every = (monitor.get("drift") or {}).get("every")
+        every = str((monitor.get("drift") or {}).get("every"))
         if not is_duration(every) or seconds(every) in _EXACT:
             continue
         near = min(_EXACT, key=lambda size: abs(size - seconds(every)))
         path = ("monitoring", name, "drift", "every")
         shown = f"{near // 3600}h" if near >= 3600 else f"{near // 60}m"
-        yield Found(path, f"`{format_path(path)}` is {every}, which no cron line keeps exactly", f"the nearest that one does is {shown}", label="divides neither an hour nor a day")
+        yield Found(
+            path,
+            f"`{format_path(path)}` is {every}, which no cron line keeps exactly",
+            f"the nearest that one does is {shown}",
+            label="divides neither an hour nor a day",
+        )
 
 
 @code("MLS-E247", "availability-out-of-range")
@@ -86,7 +91,52 @@ def availability_out_of_range(subject: Subject) -> Iterator[Found]:
         size = measure(availability)
         if size is not None and not _LEAST <= size[1] <= _MOST:
             path = ("monitoring", name, "slo", "availability")
-            yield Found(path, f"`{format_path(path)}` is {availability}, expected 90% to 99.999%", "write it like 99.9%", label="not from 90% to 99.999%")
+            yield Found(
+                path,
+                f"`{format_path(path)}` is {availability}, expected 90% to 99.999%",
+                "write it like 99.9%",
+                label="not from 90% to 99.999%",
+            )
+
+
+@code("MLS-E248", "outlier-share")
+def outlier_share(subject: Subject) -> Iterator[Found]:
+    """The share of outliers that passes lies above 0% and is at most 50%.
+
+    An isolation forest is told how many outliers to expect; none is no expectation, and what more than half of the requests
+    are is not an outlier.
+
+    Bad::
+
+        models: {churn: {framework: sklearn, version: 1.0.0, uri: s3://m/churn}}
+        serving: {churn: {model: churn, logging: {mode: request, sink: s3://d/requests}}}
+        datasets: {customers: {uri: s3://d/customers, version: {delta: 1}}}
+        thresholds: {input-drift: {on: drift, rules: [{metric: psi, column: age, max: 0.2}]}}
+        monitoring:
+          churn:
+            alerts: [input-drift]
+            drift: {against: customers, every: 1h, image: "ghcr.io/acme/drift:1.0"}
+            outliers: {method: isolationForest, share: 80%}
+
+    Good::
+
+        models: {churn: {framework: sklearn, version: 1.0.0, uri: s3://m/churn}}
+        serving: {churn: {model: churn, logging: {mode: request, sink: s3://d/requests}}}
+        datasets: {customers: {uri: s3://d/customers, version: {delta: 1}}}
+        thresholds: {input-drift: {on: drift, rules: [{metric: psi, column: age, max: 0.2}]}}
+        monitoring:
+          churn:
+            alerts: [input-drift]
+            drift: {against: customers, every: 1h, image: "ghcr.io/acme/drift:1.0"}
+            outliers: {method: isolationForest, share: 1%}
+    """
+    for name, monitor in subject.monitoring.items():
+        share = (monitor.get("outliers") or {}).get("share")
+        size = measure(share)
+        if size is not None and not 0 < size[1] <= Decimal("0.5"):
+            path = ("monitoring", name, "outliers", "share")
+            said = f"`{format_path(path)}` is {share}, expected more than 0% and at most 50%"
+            yield Found(path, said, "write it like 1%", label="not from 0% to 50%")
 
 
 @code("MLS-E430", "drift-without-threshold")
@@ -115,12 +165,12 @@ def drift_without_threshold(subject: Subject) -> Iterator[Found]:
     """
     for name, monitor in subject.monitoring.items():
         alerts = monitor.get("alerts") or ()
-        if "drift" not in monitor or any(alert not in subject.thresholds or subject.thresholds[alert]["on"] == "drift" for alert in alerts):
+        if "drift" not in monitor or any(alert not in subject.thresholds or subject.thresholds[alert]["on"] != "live" for alert in alerts):
             continue
         fitting = sorted(one for one, threshold in subject.thresholds.items() if threshold["on"] == "drift")
-        help = f"add `{fitting[0]}` to `alerts`" if fitting else "declare a threshold `on: drift` and name it in `alerts`"
+        advice = f"add `{fitting[0]}` to `alerts`" if fitting else "declare a threshold `on: drift` and name it in `alerts`"
         said = f"`{name}` is compared for drift, and no threshold on its `alerts` is on drift"
-        yield Found(("monitoring", name, "drift"), said, help, on="key", label="nothing is computed")
+        yield Found(("monitoring", name, "drift"), said, advice, on="key", label="nothing is computed")
 
 
 @code("MLS-E431", "threshold-without-drift")
@@ -149,8 +199,8 @@ def threshold_without_drift(subject: Subject) -> Iterator[Found]:
         for at, alert in enumerate(monitor.get("alerts") or ()):
             if "drift" not in monitor and alert in subject.thresholds and subject.thresholds[alert]["on"] == "drift":
                 said = f"`{alert}` is a threshold on drift, and `{name}` is not compared with anything"
-                help = f"add `drift: {{against: DATASET, every: 1h}}` to `monitoring.{name}`"
-                yield Found(("monitoring", name, "alerts", at), said, help, label="nothing measures it")
+                advice = f"add `drift: {{against: DATASET, every: 1h}}` to `monitoring.{name}`"
+                yield Found(("monitoring", name, "alerts", at), said, advice, label="nothing measures it")
                 break
 
 
@@ -193,8 +243,15 @@ def requests_unknown(subject: Subject) -> Iterator[Found]:
         path = ("monitoring", name, what, "current") if what == "drift" else ("monitoring", name, what)
         why = f"the endpoint logs to {sink}, which is no object store" if sink else "the endpoint does not log its requests"
         related = ((("serving", name, "logging", "sink"), "the sink of its logs"),) if sink else ()
-        help = "write where they lie as `current:` of `drift`, or log to an object store (s3, gs, abfs)"
-        yield Found(path, f"nothing says where the logged requests of `{name}` lie: {why}", help, on="key", label="over which requests?", related=related)
+        advice = "write where they lie as `current:` of `drift`, or log to an object store (s3, gs, abfs)"
+        yield Found(
+            path,
+            f"nothing says where the logged requests of `{name}` lie: {why}",
+            advice,
+            on="key",
+            label="over which requests?",
+            related=related,
+        )
 
 
 def _compared(monitor: Tree) -> str:
@@ -243,8 +300,12 @@ def comparison_without_image(subject: Subject) -> Iterator[Found]:
         why = f"the pipeline `{trainer}` has no image of its own" if trainer else "no pipeline of the spec trained its model"
         if model is None:
             why = "it is a graph, which no pipeline trained"
-        help = "add `image:` to `drift`" if what == "drift" else "name in `trainedBy` the pipeline that trained the model, or add `drift` with an `image`"
-        yield Found(path, f"the comparison for `{name}` has no image to run in: {why}", help, on="key", label="no image")
+        advice = (
+            "add `image:` to `drift`"
+            if what == "drift"
+            else "name in `trainedBy` the pipeline that trained the model, or add `drift` with an `image`"
+        )
+        yield Found(path, f"the comparison for `{name}` has no image to run in: {why}", advice, on="key", label="no image")
 
 
 def _monitored(subject: Subject) -> Iterator[tuple[Path, str]]:
@@ -261,11 +322,11 @@ def _monitored(subject: Subject) -> Iterator[tuple[Path, str]]:
                 yield (*path, what), f"`{what}` of `{name}`"
 
 
-def _rollout_gates(subject: Subject) -> Iterator[tuple[Path, str, Tree]]:
+def _rollout_gates(subject: Subject) -> Iterator[tuple[Path, str]]:
     for name, endpoint in subject.serving.items():
         rollout = endpoint.get("rollout") or {}
         if _threshold(subject, rollout.get("gate")) is not None:
-            yield ("serving", name, "rollout", "gate"), rollout["gate"], rollout
+            yield ("serving", name, "rollout", "gate"), rollout["gate"]
 
 
 @code("MLS-E434", "not-enforced")
@@ -273,8 +334,7 @@ def not_enforced(subject: Subject) -> Iterator[Found]:
     """A threshold must stand where the chosen platform can enforce it.
 
     Live and drift thresholds are read from Prometheus (`platform.monitoring: prometheus`); `on: breach` needs an event system
-    (`platform.events: argo`) besides; the gate of a canary or blue-green rollout needs a CI system, or `serving: kubernetes`,
-    where Argo Rollouts evaluates it. A threshold with `mode: off` may stand anywhere.
+    (`platform.events: argo`) besides. A threshold with `mode: off` may stand anywhere.
 
     Bad::
 
@@ -292,22 +352,28 @@ def not_enforced(subject: Subject) -> Iterator[Found]:
         serving: {churn: {model: churn}}
         monitoring: {churn: {alerts: [online]}}
     """
-    platform = subject.platform
-    blind = platform.get("monitoring") == "none"
-    if blind:
-        gates = [(path, f"the gate `{gate}`") for path, gate, _ in _rollout_gates(subject)]
+    if subject.platform.get("monitoring") == "none":
+        gates = [(path, f"the gate `{gate}`") for path, gate in _rollout_gates(subject)]
         for path, what in (*_monitored(subject), *gates):
             related = ((("platform", "monitoring"), "no monitoring system here"),)
-            yield Found(path, f"nothing can enforce {what}: `platform.monitoring` is none", "`monitoring: prometheus` could", label="read by nobody", related=related)
-    elif not platform.get("ci") and platform.get("serving") != "kubernetes":
-        for path, gate, rollout in _rollout_gates(subject):
-            if rollout["strategy"] in ("canary", "blueGreen"):
-                said = f"nothing can enforce the gate `{gate}`: there is no CI system, and {platform.get('serving')} does not evaluate rollouts"
-                yield Found(path, said, "name a CI system in `platform.ci`, or use `serving: kubernetes` with Argo Rollouts", label="evaluated by nobody")
-    if platform.get("events") == "none":
+            yield Found(
+                path,
+                f"nothing can enforce {what}: `platform.monitoring` is none",
+                "`monitoring: prometheus` could",
+                on="key" if path[0] == "monitoring" and len(path) == 3 else "value",
+                label="read by nobody",
+                related=related,
+            )
+    if subject.platform.get("events") == "none":
         for path, threshold in _breaches(subject):
             related = ((("platform", "events"), "no event system here"),)
-            yield Found(path, f"nothing can start a run when `{threshold}` fires: `platform.events` is none", "`events: argo` could", label="never starts", related=related)
+            yield Found(
+                path,
+                f"nothing can start a run when `{threshold}` fires: `platform.events` is none",
+                "`events: argo` could",
+                label="never starts",
+                related=related,
+            )
 
 
 def _breaches(subject: Subject) -> Iterator[tuple[Path, str]]:
@@ -392,7 +458,13 @@ def no_registry(subject: Subject) -> Iterator[Found]:
             path = ("pipelines", name, "steps", step)
             if "register" in written:
                 said = f"the step `{step}` registers a model, and `platform.registry` is none"
-                yield Found((*path, "register"), said, "set `registry: {mlflow: URL}`, or remove the step", label="registered nowhere", related=related)
+                yield Found(
+                    (*path, "register"),
+                    said,
+                    "set `registry: {mlflow: URL}`, or remove the step",
+                    label="registered nowhere",
+                    related=related,
+                )
             threshold = _threshold(subject, written.get("gate"))
             if threshold is None or "champion" in written:
                 continue
@@ -400,8 +472,8 @@ def no_registry(subject: Subject) -> Iterator[Found]:
                 if "noWorseThan" in rule:
                     said = f"the gate `{written['gate']}` compares with the champion, and `platform.registry` is none"
                     place: Path = ("thresholds", written["gate"], "rules", at, "noWorseThan")
-                    help = "set `registry: {mlflow: URL}`, or give the champion's metrics as `champion: steps.STEP.OUTPUT`"
-                    yield Found((*path, "gate"), said, help, label="no champion", related=((place, "the comparison"), *related))
+                    advice = "set `registry: {mlflow: URL}`, or give the champion's metrics as `champion: steps.STEP.OUTPUT`"
+                    yield Found((*path, "gate"), said, advice, label="no champion", related=((place, "the comparison"), *related))
                     break
 
 
@@ -436,13 +508,21 @@ def gate_input_unused(subject: Subject) -> Iterator[Found]:
                 continue
             for field, keys in (("champion", ("noWorseThan",)), ("slices", ("forEach", "across"))):
                 if field in written and not any(key in rule for rule in threshold["rules"] for key in keys):
-                    said = f"the gate `{step}` is given `{field}`, and no rule of `{written['gate']}` has {' or '.join(f'`{key}`' for key in keys)}"
-                    yield Found(("pipelines", name, "steps", step, field), said, f"remove `{field}`, or add the rule that needs it", on="key", label="asked for by no rule")
+                    asked = " or ".join(f"`{key}`" for key in keys)
+                    said = f"the gate `{step}` is given `{field}`, and no rule of `{written['gate']}` has {asked}"
+                    yield Found(
+                        ("pipelines", name, "steps", step, field),
+                        said,
+                        f"remove `{field}`, or add the rule that needs it",
+                        on="key",
+                        label="asked for by no rule",
+                    )
 
 
 CHECKS = (
     drift_period,
     availability_out_of_range,
+    outlier_share,
     drift_without_threshold,
     threshold_without_drift,
     requests_unknown,

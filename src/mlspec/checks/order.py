@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mlspec.checks.steps import Tree, kind_of, needs, pipelines, searched
+from mlspec.checks.steps import Tree, kind_of, needs, pipelines, searched, whole_step
 from mlspec.checks.subject import Subject
 from mlspec.diagnostics import Found, code
 from mlspec.location import Path
 
 Edges = Mapping[str, Sequence[tuple[str, Path]]]
 """What waits for what: name → the names it waits for, each with the place that says so."""
+_GUARDS = ("check", "gate")
+_EXAMINED = 100
+"""How many idle guards of a pipeline are looked into; each costs a walk over what comes before it."""
 
 
 def step_edges(steps: Tree, path: Path) -> dict[str, list[tuple[str, Path]]]:
     """Return the edges among steps; steps that are not there are left out."""
-    return {name: [need for need in needs(step, (*path, name)) if need[0] in steps] for name, step in steps.items()}
+    return {
+        name: [need for need in needs(whole_step(steps, name) or step, (*path, name)) if need[0] in steps] for name, step in steps.items()
+    }
 
 
 def cycles(edges: Edges) -> Iterator[list[tuple[str, Path]]]:
@@ -69,13 +74,13 @@ def _way(cycle: Sequence[tuple[str, Path]]) -> str:
     return " → ".join([*names, cycle[0][0]])
 
 
-def _circle(cycle: list[tuple[str, Path]], one: str, waits: str, help: str) -> Found:
+def _circle(cycle: list[tuple[str, Path]], one: str, waits: str, advice: str) -> Found:
     name, place = cycle[0]
     if len(cycle) == 1:
-        return Found(place, f"the {one} `{name}` {waits} itself", help, label="itself")
+        return Found(place, f"the {one} `{name}` {waits} itself", advice, label="itself")
     said = f"the {one}s wait for each other: {_way(cycle)}"
     related = tuple((path, f"`{node}` {waits} `{cycle[(at + 1) % len(cycle)][0]}`") for at, (node, path) in enumerate(cycle) if at)
-    return Found(place, said, help, label=f"`{name}` {waits} `{cycle[1][0]}`", related=related[:10])
+    return Found(place, said, advice, label=f"`{name}` {waits} `{cycle[1][0]}`", related=related[:10])
 
 
 @code("MLS-E416", "step-cycle")
@@ -169,7 +174,8 @@ def use_circle(subject: Subject) -> Iterator[Found]:
     """
     for name, _, steps in pipelines(subject.pipelines):
         edges: dict[str, list[tuple[str, Path]]] = {
-            step: [(written["use"], ("pipelines", name, "steps", step, "use"))] if written.get("use") in steps else [] for step, written in steps.items()
+            step: [(written["use"], ("pipelines", name, "steps", step, "use"))] if written.get("use") in steps else []
+            for step, written in steps.items()
         }
         for cycle in cycles(edges):
             yield _circle(cycle, "step", "is a copy of", "let one of them say what it does")
@@ -206,25 +212,27 @@ def step_for_nothing(subject: Subject) -> Iterator[Found]:
               gate: {gate: release, metrics: steps.fit.metrics}
               register: {register: churn, model: steps.fit.model, after: [gate]}
     """
-    for name, _, steps in pipelines(subject.pipelines):
-        guards = [step for step, written in steps.items() if kind_of(written) in ("check", "gate", "tune")]
+    for name, _, written in pipelines(subject.pipelines):
+        steps = {step: whole_step(written, step) or written[step] for step in written}
+        guards = [step for step, whole in steps.items() if kind_of(whole) in _GUARDS or searched(whole)]
         if not guards:
             continue
         place = ("pipelines", name, "steps")
-        edges = step_edges(steps, place)
+        edges = step_edges(written, place)
         awaited = {target for targets in edges.values() for target, _ in targets}
-        for step in guards:
-            if step in awaited:
-                continue
-            others = [one for one in steps if one != step and one not in _before(edges, step) and kind_of(steps[one]) not in ("check", "gate")]
+        workers = [step for step, whole in steps.items() if kind_of(whole) not in _GUARDS]
+        for step in [guard for guard in guards if guard not in awaited][:_EXAMINED]:
             if searched(steps[step]):
                 if not steps[step].get("outputs"):
-                    help = f"read it as ${{steps.{step}.best.{next(iter(searched(steps[step])))}}} in a later step"
-                    yield Found((*place, step), f"no step reads what `{step}` found", help, on="key", label="found for nobody")
-            elif others:
-                held = "`, `".join(others[:4])
+                    advice = f"read it as ${{steps.{step}.best.{next(iter(searched(steps[step])))}}} in a later step"
+                    yield Found((*place, step), f"no step reads what `{step}` found", advice, on="key", label="found for nobody")
+                continue
+            before = _before(edges, step)
+            held = [worker for worker in workers if worker not in before]
+            if held:
+                advice = f"add `after: [{step}]` to what it is meant to hold back, such as `{'`, `'.join(held[:4])}`"
                 said = f"no step waits for `{step}`, so it holds nothing back"
-                yield Found((*place, step), said, f"add `after: [{step}]` to what it is meant to hold back, such as `{held}`", on="key", label="guards nothing")
+                yield Found((*place, step), said, advice, on="key", label="guards nothing")
 
 
 def _before(edges: Edges, step: str) -> set[str]:

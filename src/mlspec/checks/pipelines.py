@@ -7,6 +7,7 @@ from typing import Any
 
 from mlspec.checks.references import offer
 from mlspec.checks.steps import (
+    IDLE,
     RUNNING,
     Tree,
     inputs_of,
@@ -70,8 +71,13 @@ def unknown_output(subject: Subject) -> Iterator[Found]:
         for mention in running_mentions(written, path):
             parts = mention.parts
             if parts[0] == "outputs" and len(parts) == 2 and parts[1] not in outputs_of(whole):
-                help = offer(parts[1], outputs_of(whole), f"declare it under `outputs` of `{path[-1]}`")
-                yield Found(mention.path, f"`{mention.text}` names an output that the step `{path[-1]}` does not declare", help, label="no output of that name")
+                advice = offer(parts[1], outputs_of(whole), f"declare it under `outputs` of `{path[-1]}`")
+                yield Found(
+                    mention.path,
+                    f"`{mention.text}` names an output that the step `{path[-1]}` does not declare",
+                    advice,
+                    label="no output of that name",
+                )
             elif parts[0] == "steps" and len(parts) == 3:
                 named.append((mention.path, parts[1], parts[2], mention.text))
         told: set[tuple[Any, ...]] = set()
@@ -83,11 +89,17 @@ def unknown_output(subject: Subject) -> Iterator[Found]:
             if output == "best" and searched(source):
                 if place[len(path)] in RUNNING:
                     continue
-                help = f"read single parameters as ${{steps.{step}.best.{next(iter(searched(source)))}}} in `run`"
+                advice = f"read single parameters as ${{steps.{step}.best.{next(iter(searched(source)))}}} in `run`"
             else:
-                help = offer(output, outputs_of(source), f"declare it under `outputs` of `{step}`")
+                advice = offer(output, outputs_of(source), f"declare it under `outputs` of `{step}`")
             related = (((*path[:3], step), f"the step `{step}`"),)
-            yield Found(place, f"`{text}` names an output that the step `{step}` does not declare", help, label="no output of that name", related=related)
+            yield Found(
+                place,
+                f"`{text}` names an output that the step `{step}` does not declare",
+                advice,
+                label="no output of that name",
+                related=related,
+            )
 
 
 @code("MLS-E411", "unknown-input")
@@ -116,8 +128,13 @@ def unknown_input(subject: Subject) -> Iterator[Found]:
         known = inputs_of(whole)
         for mention in running_mentions(written, path):
             if mention.parts[0] == "inputs" and len(mention.parts) == 2 and mention.parts[1] not in known:
-                help = offer(mention.parts[1], known, f"declare it under `inputs` of `{path[-1]}`")
-                yield Found(mention.path, f"`{mention.text}` names an input that the step `{path[-1]}` does not declare", help, label="no input of that name")
+                advice = offer(mention.parts[1], known, f"declare it under `inputs` of `{path[-1]}`")
+                yield Found(
+                    mention.path,
+                    f"`{mention.text}` names an input that the step `{path[-1]}` does not declare",
+                    advice,
+                    label="no input of that name",
+                )
 
 
 @code("MLS-E412", "unknown-parameter")
@@ -151,15 +168,25 @@ def unknown_parameter(subject: Subject) -> Iterator[Found]:
                 asked.append(((*path, "inputs", name), reference[7:], reference))
         for place, parameter, text in asked:
             if parameter not in own and parameter not in searched(whole):
-                help = offer(parameter, {**own, **searched(whole)}, f"add it to `parameters` of `{path[1]}`")
-                yield Found(place, f"`{text}` names a parameter that the pipeline `{path[1]}` does not have", help, label="no parameter of that name")
+                advice = offer(parameter, {**own, **searched(whole)}, f"add it to `parameters` of `{path[1]}`")
+                yield Found(
+                    place,
+                    f"`{text}` names a parameter that the pipeline `{path[1]}` does not have",
+                    advice,
+                    label="no parameter of that name",
+                )
         for mention in running_mentions(written, path):
             if mention.parts[0] != "steps" or len(mention.parts) != 4 or mention.parts[2] != "best":
                 continue
             search = searched(whole_step(steps, mention.parts[1]) or {})
             if search and mention.parts[3] not in search:
-                help = offer(mention.parts[3], search, f"search it in `{mention.parts[1]}`")
-                yield Found(mention.path, f"`{mention.text}` names a parameter that `{mention.parts[1]}` does not search", help, label="not searched")
+                advice = offer(mention.parts[3], search, f"search it in `{mention.parts[1]}`")
+                yield Found(
+                    mention.path,
+                    f"`{mention.text}` names a parameter that `{mention.parts[1]}` does not search",
+                    advice,
+                    label="not searched",
+                )
 
 
 @code("MLS-E413", "malformed-run-time-reference")
@@ -193,17 +220,20 @@ def malformed_run_time_reference(subject: Subject) -> Iterator[Found]:
             source = whole_step(steps, rest[0]) if root == "steps" else None
             if root != "steps":
                 wrong = len(rest) != 1
-                help = f"write ${{{root}.{rest[0]}}}"
+                advice = f"write ${{{root}.{rest[0]}}}"
             elif source is None:
                 continue
             elif len(rest) == 2 and rest[1] == "best" and searched(source) and "best" not in outputs_of(source):
-                wrong, help = True, f"name one parameter: ${{steps.{rest[0]}.best.{next(iter(searched(source)))}}}"
+                wrong, advice = True, f"name one parameter: ${{steps.{rest[0]}.best.{next(iter(searched(source)))}}}"
             elif len(rest) == 3 and rest[1] == "best":
-                wrong, help = not searched(source), f"`best` belongs to `tune` steps, and `{rest[0]}` is a `{kind_of(source)}` step; name one of its outputs"
+                wrong, advice = (
+                    not searched(source),
+                    f"`best` belongs to `tune` steps, and `{rest[0]}` is a `{kind_of(source)}` step; name one of its outputs",
+                )
             else:
-                wrong, help = len(rest) != 2, "write ${steps.STEP.OUTPUT}"
+                wrong, advice = len(rest) != 2, "write ${steps.STEP.OUTPUT}"
             if wrong:
-                yield Found(mention.path, f"`{mention.text}` is not a form of run-time reference", help, label="not one of the forms")
+                yield Found(mention.path, f"`{mention.text}` is not a form of run-time reference", advice, label="not one of the forms")
 
 
 @code("MLS-E414", "run-time-reference-here")
@@ -229,7 +259,7 @@ def run_time_reference_here(subject: Subject) -> Iterator[Found]:
             steps: {fit: {run: [fit]}}
     """
     for path, written, whole, _, _ in _steps(subject):
-        idle = kind_of(whole) in ("check", "gate", "register")
+        idle = kind_of(whole) in IDLE
         for field, value in written.items():
             if field in RUNNING and not idle:
                 continue
@@ -237,7 +267,9 @@ def run_time_reference_here(subject: Subject) -> Iterator[Found]:
                 said = f"`{mention.text}` is known only while the pipeline runs, and `{field}` is fixed before"
                 if field in RUNNING:
                     said = f"`{mention.text}` stands in a `{kind_of(whole)}` step, which runs nothing of its own"
-                yield Found(mention.path, said, "use a value that is known before: vars, env, datasets or models", label="fixed before the run")
+                yield Found(
+                    mention.path, said, "use a value that is known before: vars, env, datasets or models", label="fixed before the run"
+                )
 
 
 @code("MLS-E415", "output-kind")
@@ -274,10 +306,14 @@ def output_kind(subject: Subject) -> Iterator[Found]:
             if kind is None or kind == wanted:
                 continue
             fitting = [f"steps.{name}.{o}" for name in steps for o, k in outputs_of(whole_step(steps, name) or {}).items() if k == wanted]
-            help = f"name one of kind {wanted}: {', '.join(fitting[:6])}" if fitting else f"write its kind as {wanted}, if that is what it holds"
+            advice = (
+                f"name one of kind {wanted}: {', '.join(fitting[:6])}"
+                if fitting
+                else f"write its kind as {wanted}, if that is what it holds"
+            )
             said = f"`{format_path(link.path)}` reads `steps.{link.step}.{link.output}` of kind {kind}, expected kind {wanted}"
             related = (((*path[:3], link.step, "outputs", link.output), f"declared as {kind}"),)
-            yield Found(link.path, said, help, label=f"of kind {kind}", related=related)
+            yield Found(link.path, said, advice, label=f"of kind {kind}", related=related)
 
 
 @code("MLS-E418", "step-without-image")
@@ -308,8 +344,8 @@ def step_without_image(subject: Subject) -> Iterator[Found]:
         many = len(names) > 1
         said = f"the step{'s' if many else ''} {shown} of the pipeline `{path[1]}` {'have' if many else 'has'} no image"
         related = tuple(((*path, "steps", name), "no image either") for name in names[1:6])
-        help = f"write `image:` in the pipeline `{path[1]}`, or in {'each of them' if many else 'the step'}"
-        yield Found((*path, "steps", names[0]), said, help, on="key", label="no image", related=related)
+        advice = f"write `image:` in the pipeline `{path[1]}`, or in {'each of them' if many else 'the step'}"
+        yield Found((*path, "steps", names[0]), said, advice, on="key", label="no image", related=related)
 
 
 def _runner_image(subject: Subject) -> Any:
@@ -386,23 +422,29 @@ def unused_parameter(subject: Subject) -> Iterator[Found]:
             steps: {fit: {run: [fit, "${params.depth}", "${params.seed}"]}}
     """
     for name, pipeline, steps in pipelines(subject.pipelines):
+        own = pipeline.get("parameters") or {}
         read: set[str] = set()
         for step, written in steps.items():
-            path = ("pipelines", name, "steps", step)
-            whole = whole_step(steps, step) or written
-            here = {m.parts[1] for m in running_mentions(whole, path) if m.parts[0] == "params"}
-            here.update(reference[7:] for reference in (whole.get("inputs") or {}).values() if reference.startswith("params."))
-            read |= here
+            whole = whole_step(steps, step)
+            here = set(own) if whole is None else _read_parameters(whole)
+            # A misspelt parameter is an error of its own; that the right one is then unused is its consequence.
+            read |= here if here <= {*own, *searched(whole or {})} else set(own)
             for parameter in searched(written):
-                if parameter not in here:
+                if parameter not in here and here <= {*own, *searched(written)}:
                     said = f"the step `{step}` searches `{parameter}`, which its `run` never reads"
-                    place = (*path, "tune", "search", parameter)
+                    place = ("pipelines", name, "steps", step, "tune", "search", parameter)
                     yield Found(place, said, f"pass it as ${{params.{parameter}}} in `run`", on="key", label="never read")
-        for parameter in pipeline.get("parameters") or ():
+        for parameter in own:
             if parameter not in read:
                 said = f"no step of the pipeline `{name}` reads the parameter `{parameter}`"
-                place = ("pipelines", name, "parameters", parameter)
-                yield Found(place, said, f"pass it as ${{params.{parameter}}}, or remove it", on="key", label="never read")
+                advice = f"pass it as ${{params.{parameter}}}, or remove it"
+                yield Found(("pipelines", name, "parameters", parameter), said, advice, on="key", label="never read")
+
+
+def _read_parameters(step: Tree) -> set[str]:
+    read = {mention.parts[1] for mention in running_mentions(step, ()) if mention.parts[0] == "params"}
+    inputs = (step.get("inputs") or {}).values()
+    return read | {reference[7:] for reference in inputs if reference.startswith("params.")}
 
 
 @code("MLS-W412", "unused-input", severity="warning")
@@ -431,10 +473,14 @@ def unused_input(subject: Subject) -> Iterator[Found]:
         if "run" not in whole:
             continue
         used = {mention.parts[1] for mention in running_mentions(whole, path) if mention.parts[0] == "inputs"}
+        if not used <= inputs_of(whole).keys():
+            continue
         for name in written.get("inputs") or ():
             if name not in used:
                 said = f"`run` of the step `{path[-1]}` never mentions its input `{name}`"
-                yield Found((*path, "inputs", name), said, f"pass it as ${{inputs.{name}}} in `run`, or remove it", on="key", label="never read")
+                yield Found(
+                    (*path, "inputs", name), said, f"pass it as ${{inputs.{name}}} in `run`, or remove it", on="key", label="never read"
+                )
 
 
 @code("MLS-W413", "unwritten-output", severity="warning")
@@ -462,6 +508,8 @@ def unwritten_output(subject: Subject) -> Iterator[Found]:
         if "run" not in whole:
             continue
         used = {mention.parts[1] for mention in running_mentions(whole, path) if mention.parts[0] == "outputs"}
+        if not used <= outputs_of(whole).keys():
+            continue
         text = "\n".join(s for field in ("run", "env") for _, s in strings(whole.get(field), ()))
         own = dict(written.get("outputs") or {}) if "score" not in written else outputs_of(written)
         for name in own:

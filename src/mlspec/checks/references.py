@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from mlspec.checks.steps import Tree, needs, pipelines
+from mlspec.checks.steps import Tree, needs, pipelines, whole_step
 from mlspec.checks.subject import Project, Subject
 from mlspec.diagnostics import Found, code, nearest
 from mlspec.location import Path, format_path
@@ -75,7 +75,11 @@ def _asset_references(subject: Subject) -> Iterator[Reference]:
 
 def _trigger_references(pipeline: Tree, path: Path) -> Iterator[Reference]:
     for at, trigger in enumerate(pipeline.get("on") or ()):
-        for field, section, kinds in (("dataset", "datasets", ()), ("breach", "thresholds", ("live", "drift")), ("pipeline", "pipelines", ())):
+        for field, section, kinds in (
+            ("dataset", "datasets", ()),
+            ("breach", "thresholds", ("live", "drift")),
+            ("pipeline", "pipelines", ()),
+        ):
             if field in trigger:
                 yield Reference((*path, "on", at, field), section, trigger[field], kinds)
 
@@ -155,7 +159,7 @@ def known(subject: Subject, section: str) -> Tree:
 
 
 def offer(name: str, names: Any, otherwise: str) -> str:
-    """Return a help that offers the nearest name, or lists the names, or says what to do when there are none."""
+    """Return advice that offers the nearest name, or lists the names, or says what to do when there are none."""
     near = nearest(name, names)
     if near:
         return f"did you mean `{near}`?"
@@ -187,14 +191,14 @@ def unknown_name(subject: Subject) -> Iterator[Found]:
         names = known(subject, reference.section)
         if reference.name in names or reference.name in subject.absent.get(reference.section, ()):
             continue
-        other = next((s for s in _NOUNS if s != "steps" and s != reference.section and reference.name in subject.section(s)), None)
+        other = next((s for s in _NOUNS if s not in ("steps", reference.section) and reference.name in subject.section(s)), None)
         where = f"`{reference.section}`"
         notes = (f"`{reference.name}` is a {_NOUNS[other]}, expected a {reference.noun}",) if other else ()
-        help = offer(reference.name, _fitting(subject, reference), f"add `{reference.name}` to {where}")
+        advice = offer(reference.name, _fitting(subject, reference), f"add `{reference.name}` to {where}")
         said = f"`{format_path(reference.path)}` names the {reference.noun} `{reference.name}`, which {where} does not have"
         if reference.section == "serving" and reference.path[0] == "monitoring":
             said = f"`{format_path(reference.path)}` watches the endpoint `{reference.name}`, which {where} does not have"
-        yield Found(reference.path, said, help, on=reference.on, label=f"no {reference.noun} of that name", notes=notes)
+        yield Found(reference.path, said, advice, on=reference.on, label=f"no {reference.noun} of that name", notes=notes)
 
 
 def _fitting(subject: Subject, reference: Reference) -> list[str]:
@@ -225,13 +229,14 @@ def absent_name(subject: Subject) -> Iterator[Found]:
         models: {churn: {framework: sklearn, version: 1.0.0, uri: s3://m/churn, in: [dev]}}
         serving: {churn: {model: churn, in: [dev]}}
     """
-    for reference in references(subject):
+    for reference in references(subject) if subject.absent else ():
         if reference.name not in subject.absent.get(reference.section, ()):
             continue
-        said = f"`{format_path(reference.path)}` names the {reference.noun} `{reference.name}`, which is left out of the environment `{subject.environment}`"
-        help = f"leave out what names it in `{subject.environment}` too, or let `{reference.name}` be there"
+        place, gone = format_path(reference.path), f"left out of the environment `{subject.environment}`"
+        said = f"`{place}` names the {reference.noun} `{reference.name}`, which is {gone}"
+        advice = f"leave out what names it in `{subject.environment}` too, or let `{reference.name}` be there"
         related = ((reference.home, f"left out of `{subject.environment}` by its `in` or `notIn`"),)
-        yield Found(reference.path, said, help, on=reference.on, label=f"not in `{subject.environment}`", related=related)
+        yield Found(reference.path, said, advice, on=reference.on, label=f"not in `{subject.environment}`", related=related)
 
 
 @code("MLS-E403", "threshold-kind")
@@ -261,10 +266,14 @@ def threshold_kind(subject: Subject) -> Iterator[Found]:
             continue
         wanted = " or ".join(reference.kinds)
         fitting = sorted(name for name, item in subject.thresholds.items() if item["on"] in reference.kinds)
-        help = f"name one on {wanted}: " + ", ".join(f"`{name}`" for name in fitting[:8]) if fitting else f"declare a threshold on {wanted} and name it here"
+        advice = (
+            f"name one on {wanted}: " + ", ".join(f"`{name}`" for name in fitting[:8])
+            if fitting
+            else f"declare a threshold on {wanted} and name it here"
+        )
         said = f"`{format_path(reference.path)}` names `{reference.name}`, a threshold on {threshold['on']}; expected one on {wanted}"
         related = (((*reference.home, "on"), f"it is on {threshold['on']}"),)
-        yield Found(reference.path, said, help, label=f"on {threshold['on']}, not on {wanted}", related=related)
+        yield Found(reference.path, said, advice, label=f"on {threshold['on']}, not on {wanted}", related=related)
 
 
 @code("MLS-E404", "model-not-registered")
@@ -296,16 +305,23 @@ def model_not_registered(subject: Subject) -> Iterator[Found]:
         pipeline = model.get("trainedBy")
         if pipeline not in subject.pipelines:
             continue
-        registered = {step["register"] for step in subject.pipelines[pipeline]["steps"].values() if "register" in step}
+        registered = _registered(subject.pipelines[pipeline]["steps"])
         if name in registered or any(one not in subject.models for one in registered):
             continue
         said = f"`models.{name}` is trained by the pipeline `{pipeline}`, which does not register it"
-        others = [p for p, _, steps in pipelines(subject.pipelines) if any(step.get("register") == name for step in steps.values())]
-        help = f"did you mean `{others[0]}`, which registers it?" if others else f"add a step `register: {name}` to the pipeline `{pipeline}`"
+        others = [p for p, _, steps in pipelines(subject.pipelines) if name in _registered(steps)]
+        advice = (
+            f"did you mean `{others[0]}`, which registers it?" if others else f"add a step `register: {name}` to the pipeline `{pipeline}`"
+        )
         if registered and not others:
-            help += f" (it registers {', '.join(sorted(registered))})"
+            advice += f" (it registers {', '.join(sorted(registered))})"
         related = ((("pipelines", pipeline), f"no step here registers `{name}`"),)
-        yield Found(("models", name, "trainedBy"), said, help, label="does not register this model", related=related)
+        yield Found(("models", name, "trainedBy"), said, advice, label="does not register this model", related=related)
+
+
+def _registered(steps: Tree) -> set[str]:
+    wholes = [whole_step(steps, name) or {} for name in steps]
+    return {step["register"] for step in wholes if "register" in step}
 
 
 class ColumnReference(NamedTuple):
@@ -407,8 +423,14 @@ def unused_threshold(project: Project) -> Iterator[Found]:
     for name, threshold in project.tree.get("thresholds", {}).items():
         if name not in used and isinstance(threshold, dict):
             kind = threshold["on"]
-            help = f"name it in {places[kind]}, or remove it" if kind in places else "name it where it is meant to hold, or remove it"
-            yield Found(("thresholds", name), f"nothing refers to the threshold `{name}`, so it guards nothing", help, on="key", label="never used")
+            advice = f"name it in {places[kind]}, or remove it" if kind in places else "name it where it is meant to hold, or remove it"
+            yield Found(
+                ("thresholds", name),
+                f"nothing refers to the threshold `{name}`, so it guards nothing",
+                advice,
+                on="key",
+                label="never used",
+            )
 
 
 CHECKS = (unknown_name, absent_name, threshold_kind, model_not_registered, unknown_column)

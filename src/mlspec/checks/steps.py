@@ -15,6 +15,8 @@ KINDS = ("use", "tune", "distributed", "score", "notebook", "check", "gate", "re
 ROOTS = ("params", "inputs", "outputs", "steps")
 RUNNING = ("run", "env", "parameters", "output")
 """Fields of a step whose strings an engine fills in when the step runs."""
+IDLE = ("check", "gate", "register")
+"""Kinds of steps that run nothing of the team's own."""
 _TOKEN = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)+)\}")
 
 
@@ -122,6 +124,8 @@ def mentions(value: Any, path: Path) -> Iterator[Mention]:
 
 def running_mentions(step: Tree, path: Path) -> Iterator[Mention]:
     """Yield the run-time references where they may stand: in what a step runs."""
+    if kind_of(step) in IDLE:
+        return
     for field in RUNNING:
         if field in step:
             yield from mentions(step[field], (*path, field))

@@ -89,6 +89,11 @@ def metric_of(on: str, rule: Tree) -> Metric | None:
     return METRICS[on].get(name) if isinstance(name, str) else None
 
 
+def _has_quantile(on: str, rule: Tree) -> bool:
+    metric = metric_of(on, rule)
+    return metric is not None and metric.quantile
+
+
 def _shown(rule: Tree) -> str:
     return f"`{rule.get('metric') or rule.get('name') or 'query'}`"
 
@@ -153,8 +158,8 @@ def unknown_metric(subject: Subject) -> Iterator[Found]:
         other = next((kind for kind, metrics in METRICS.items() if kind != on and name in metrics), None)
         notes = (f"`{name}` is a metric of thresholds on {other}",) if other else ()
         listed = ", ".join(METRICS[on])
-        help = f"did you mean `{near}`?" if near else f"the metrics on {on} are {listed}"
-        yield Found(place, f"`{name}` is not a metric of a threshold on {on}", help, label=f"no metric on {on}", notes=notes)
+        advice = f"did you mean `{near}`?" if near else f"the metrics on {on} are {listed}"
+        yield Found(place, f"`{name}` is not a metric of a threshold on {on}", advice, label=f"no metric on {on}", notes=notes)
 
 
 @code("MLS-E232", "quantile-out-of-range")
@@ -175,7 +180,9 @@ def quantile_out_of_range(subject: Subject) -> Iterator[Found]:
         serving: {churn: {model: churn}}
         monitoring: {churn: {alerts: [online]}}
     """
-    quantiles = [((*path, "quantile"), rule["quantile"]) for path, on, rule in rules(subject) if "quantile" in rule and on == "live"]
+    quantiles = [
+        ((*path, "quantile"), rule["quantile"]) for path, on, rule in rules(subject) if "quantile" in rule and _has_quantile(on, rule)
+    ]
     for name, monitor in subject.monitoring.items():
         latency = (monitor.get("slo") or {}).get("latency") or {}
         if "quantile" in latency:
@@ -185,8 +192,8 @@ def quantile_out_of_range(subject: Subject) -> Iterator[Found]:
         if size is not None and size[0] != "duration" and 0 < size[1] < 1:
             continue
         number = size[1] if size is not None and size[0] == "number" else None
-        help = f"did you mean {number / 100:f}?" if number is not None and 1 < number < 100 else "write it like 0.95"
-        yield Found(path, f"`{format_path(path)}` is {quantile}, expected a number between 0 and 1", help, label="not between 0 and 1")
+        advice = f"did you mean {number / 100:f}?" if number is not None and 1 < number < 100 else "write it like 0.95"
+        yield Found(path, f"`{format_path(path)}` is {quantile}, expected a number between 0 and 1", advice, label="not between 0 and 1")
 
 
 @code("MLS-E233", "bound-unit")
@@ -219,9 +226,9 @@ def bound_unit(subject: Subject) -> Iterator[Found]:
             unit = _unit_of(metric.unit, field)
             wrong = _misfit(unit, rule[field], field)
             if wrong:
-                expected, help = wrong
+                expected, advice = wrong
                 said = f"`{field}` of the rule on {_shown(rule)} is {_show(rule[field])}, expected {expected}"
-                yield Found((*path, field), said, help, label=f"expected {expected}")
+                yield Found((*path, field), said, advice, label=f"expected {expected}")
     for name, monitor in subject.monitoring.items():
         bias = monitor.get("bias")
         wrong = _misfit("gap", bias["maxGap"], "maxGap") if bias else None
@@ -254,7 +261,11 @@ def _misfit(unit: str, value: Any, field: str) -> tuple[str, str] | None:
     if unit == "any":
         return None
     if unit == "duration":
-        return None if form == "duration" else (_EXPECTED[unit], f"add the unit: {value}ms or {value}s" if form == "number" and number > 0 else "write it like 80ms")
+        return (
+            None
+            if form == "duration"
+            else (_EXPECTED[unit], f"add the unit: {value}ms or {value}s" if form == "number" and number > 0 else "write it like 80ms")
+        )
     if form == "duration":
         return _EXPECTED[unit], "write it without a unit of time"
     if unit == "count":
@@ -303,7 +314,13 @@ def misplaced_rule_field(subject: Subject) -> Iterator[Found]:
         for field in rule:
             why = _no_meaning(on, rule, field)
             if why:
-                yield Found((*path, field), f"`{field}` has no meaning in the rule on {_shown(rule)}: {why}", f"remove `{field}`", on="key", label="no meaning here")
+                yield Found(
+                    (*path, field),
+                    f"`{field}` has no meaning in the rule on {_shown(rule)}: {why}",
+                    f"remove `{field}`",
+                    on="key",
+                    label="no meaning here",
+                )
 
 
 def _no_meaning(on: str, rule: Tree, field: str) -> str:
@@ -350,7 +367,7 @@ def missing_rule_field(subject: Subject) -> Iterator[Found]:
         wanted = []
         if "maxGap" in rule and "maxGap" in _FIELDS[on] and "across" not in rule:
             wanted.append(("across", "the column whose slices `maxGap` compares", "gender"))
-        if "query" in rule and on == "live" and "name" not in rule:
+        if "query" in rule and "metric" not in rule and on == "live" and "name" not in rule:
             wanted.append(("name", "what the query measures", "queue-wait"))
         if metric is not None and metric.column == "must" and "column" not in rule:
             wanted.append(("column", "the column that is measured", "age"))
@@ -384,7 +401,12 @@ def bound_always_kept(subject: Subject) -> Iterator[Found]:
         if size is None or as_number(size[1]) is None or (size[0] == "number" and size[1] == 1):
             continue
         if size[1] == (0 if field == "min" else 1) and (metric.unit == "ratio" or field == "min"):
-            yield Found((*path, field), f"every value of {_shown(rule)} keeps `{field}: {rule[field]}`", "write a bound that can be broken, or remove the rule", label="always kept")
+            yield Found(
+                (*path, field),
+                f"every value of {_shown(rule)} keeps `{field}: {rule[field]}`",
+                "write a bound that can be broken, or remove the rule",
+                label="always kept",
+            )
 
 
 CHECKS = (rule_bound, unknown_metric, quantile_out_of_range, bound_unit, misplaced_rule_field, missing_rule_field, bound_always_kept)

@@ -52,7 +52,13 @@ def trial_counts(subject: Subject) -> Iterator[Found]:
             if most is not None and count is not None and count > most:
                 place = (*path, "trials", field)
                 related = (((*path, "trials", "max"), f"{most} in all"),)
-                yield Found(place, f"`{format_path(place)}` is {count}, more than the {most} trials in all", f"write at most {most}", label=f"more than {most}", related=related)
+                yield Found(
+                    place,
+                    f"`{format_path(place)}` is {count}, more than the {most} trials in all",
+                    f"write at most {most}",
+                    label=f"more than {most}",
+                    related=related,
+                )
 
 
 @code("MLS-E225", "search-range")
@@ -86,17 +92,35 @@ def search_range(subject: Subject) -> Iterator[Found]:
             here = (*path, "search", parameter)
             if "scale" in search and "categorical" in search and not ("int" in search or "double" in search):
                 said = f"`{format_path(here)}` has a scale, and values of `categorical` have no order"
-                yield Found((*here, "scale"), said, "remove `scale`", on="key", label="no range to scale", related=(((*here, "categorical"), "the values"),))
+                yield Found(
+                    (*here, "scale"),
+                    said,
+                    "remove `scale`",
+                    on="key",
+                    label="no range to scale",
+                    related=(((*here, "categorical"), "the values"),),
+                )
             for at, end in enumerate(search.get("int") or ()):
                 number = as_number(end)
                 if number is None or number != number.to_integral_value():
-                    yield Found((*here, "int", at), f"`{format_path(here)}` searches whole numbers, and {end} is none", "write a whole number, or use `double`", label="not whole")
+                    yield Found(
+                        (*here, "int", at),
+                        f"`{format_path(here)}` searches whole numbers, and {end} is none",
+                        "write a whole number, or use `double`",
+                        label="not whole",
+                    )
             form = next((form for form in ("int", "double") if form in search), None)
             if form and search.get("scale") == "log":
                 low = as_number(search[form][0])
                 if low is not None and low <= 0:
                     said = f"`{format_path(here)}` begins at {search[form][0]}, and a log scale has no place for zero or less"
-                    yield Found((*here, form, 0), said, "begin above zero, or use `scale: linear`", label="not above zero", related=(((*here, "scale"), "log"),))
+                    yield Found(
+                        (*here, form, 0),
+                        said,
+                        "begin above zero, or use `scale: linear`",
+                        label="not above zero",
+                        related=(((*here, "scale"), "log"),),
+                    )
 
 
 CHECKS = (trial_counts, search_range)

@@ -12,9 +12,9 @@ from mlspec.diagnostics import Found, code
 from mlspec.location import Path, format_path
 from mlspec.quantity import is_duration, ratio, seconds
 
-_SECTIONS = ("objectives", "datasets", "features", "models", "pipelines", "thresholds", "serving", "monitoring", "governance")
-_REPEATABLE = frozenset({"run", "args", "transform", "shape", "tolerations", "sequence", "int", "double", "json"})
-"""Lists in which one thing may stand twice: commands, sizes, pairs, and a model that is called once more."""
+_SECTIONS = ("objectives", "platform", "datasets", "features", "models", "pipelines", "thresholds", "serving", "monitoring", "governance")
+_REPEATABLE = frozenset({"run", "args", "transform", "shape", "tolerations", "sequence", "steps", "int", "double", "json"})
+"""Lists in which one thing may stand twice: commands, sizes, pairs, a model called once more; a canary has a check of its own."""
 
 
 def as_number(value: Any) -> Decimal | None:
@@ -138,7 +138,9 @@ def exactly_one_of(subject: Subject) -> Iterator[Found]:
         elif len(written) > 1:
             said = f"`{format_path(path)}` has both `{written[0]}` and `{written[1]}`, expected one of {listed}"
             related = (((*path, written[0]), "the other"),)
-            yield Found((*path, written[1]), said, f"keep `{written[0]}` or `{written[1]}`", on="key", label="one too many", related=related)
+            yield Found(
+                (*path, written[1]), said, f"keep `{written[0]}` or `{written[1]}`", on="key", label="one too many", related=related
+            )
 
 
 def _ranges(subject: Subject) -> Iterator[tuple[Path, Any, Path, Any, bool]]:
@@ -151,8 +153,8 @@ def _ranges(subject: Subject) -> Iterator[tuple[Path, Any, Path, Any, bool]]:
     for name, threshold in subject.thresholds.items():
         for at, rule in enumerate(threshold["rules"]):
             if "min" in rule and "max" in rule:
-                place = ("thresholds", name, "rules", at)  # type: ignore[assignment]
-                yield (*place, "min"), rule["min"], (*place, "max"), rule["max"], True
+                rule_place = ("thresholds", name, "rules", at)
+                yield (*rule_place, "min"), rule["min"], (*rule_place, "max"), rule["max"], True
     for name, _, steps in pipelines(subject.pipelines):
         for step, written in steps.items():
             for parameter, search in searched(written).items():
@@ -187,7 +189,9 @@ def range_reversed(subject: Subject) -> Iterator[Found]:
             yield Found(high_path, said, "exchange the two", label=f"below {low}", related=((low_path, f"the lower end, {low}"),))
         elif a[1] == b[1] and not equal:
             said = f"`{format_path(high_path)}` is {high}, as is the lower end; there is nothing to search"
-            yield Found(high_path, said, "widen the range, or make it a parameter", label="no range", related=((low_path, "the lower end"),))
+            yield Found(
+                high_path, said, "widen the range, or make it a parameter", label="no range", related=((low_path, "the lower end"),)
+            )
 
 
 def _talkative(subject: Subject) -> Iterator[tuple[Path, Any, tuple[str, ...]]]:
@@ -227,7 +231,13 @@ def nothing_said(subject: Subject) -> Iterator[Found]:
     for path, value, keys in _talkative(subject):
         if not any(key in value for key in keys):
             listed = ", ".join(keys)
-            yield Found(path, f"`{format_path(path)}` has none of {listed}, so it says nothing", f"add one of {listed}, or remove it", on="key", label="nothing in it")
+            yield Found(
+                path,
+                f"`{format_path(path)}` has none of {listed}, so it says nothing",
+                f"add one of {listed}, or remove it",
+                on="key",
+                label="nothing in it",
+            )
 
 
 CHECKS = (listed_twice, exactly_one_of, range_reversed, nothing_said)
