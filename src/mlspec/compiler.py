@@ -16,7 +16,7 @@ from mlspec.source.files import find_specs, repository_root
 from mlspec.source.suppress import suppress
 from mlspec.target import Target
 from mlspec.targets import find_targets
-from mlspec.template import Library
+from mlspec.library import Library
 from mlspec.trace import origin
 from mlspec.tree import assemble, lock_path
 

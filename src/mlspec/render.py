@@ -12,7 +12,7 @@ from mlspec.location import Path, format_path
 from mlspec.patches import PatchFailed, matches, patch, patch_does_not_fit, patch_without_object, written
 from mlspec.plan.plan import Plan
 from mlspec.target import Rendering, Target
-from mlspec.template import Library
+from mlspec.library import Library
 
 SECTIONS = {"serving": "serving", "pipelines": "pipelines", "monitoring": "monitoring"}
 """Keys of ``platform`` whose systems deploy a section of the spec."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mlspec.location import Path
 from mlspec.render import Manifest
 from mlspec.target import watch
-from mlspec.template import Library
+from mlspec.library import Library
 
 
 class Cause(NamedTuple):
