@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mlspec.cli.console import Console, examples, paths, reporting
+from mlspec.diagnostics import Unable
 
 
 @click.command(
@@ -24,15 +25,13 @@ from mlspec.cli.console import Console, examples, paths, reporting
 @click.pass_obj
 def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
     """Bring specs into one layout: indentation, quotes, blanks. Comments and the order of keys stay."""
-    from mlspec.source.edit import format_text
     from mlspec.source.files import find_specs, read_file
-    from mlspec.source.text import decode
+    from mlspec.source.reader import read
 
     changed = 0
     for file in find_specs(paths or (Path(),)):
         data = read_file(file, str(file))
-        source = decode(data, str(file))
-        formatted = format_text(source.text).encode()
+        formatted = _format(read(data, str(file)).text.text, file).encode()
         if formatted == data:
             continue
         changed += 1
@@ -42,6 +41,15 @@ def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
     if not changed:
         console.say("nothing to change")
     return int(check and changed > 0)
+
+
+def _format(text: str, file: Path) -> str:
+    from mlspec.source.edit import format_text
+
+    try:
+        return format_text(text)
+    except Unable as error:
+        raise Unable(f"{file}: {error.message}", error.help, status=error.status) from None
 
 
 def _replace(file: Path, data: bytes) -> None:

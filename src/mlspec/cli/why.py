@@ -6,25 +6,31 @@ from pathlib import Path
 
 import click
 
-from mlspec.cli.console import compiling, examples
-from mlspec.diagnostics import Unable
+from mlspec.cli.console import Console, compiling, examples, speaking
 
 
 @click.command(
     "why",
     epilog=examples(
         ("mlspec why deploy/churn/prod/serving-churn-api.yaml:24", "where the 24th line comes from"),
-        ("mlspec why deploy/churn/prod/serving-churn-api.yaml:24 --spec ml/mlspec.yaml", "with the spec named"),
+        ("mlspec why /tmp/tree/deploy/churn/prod/serving-churn-api.yaml:24 --spec ml/mlspec.yaml", "of a tree elsewhere"),
     ),
 )
 @click.argument("place", metavar="FILE:LINE")
-@click.option("--spec", type=click.Path(exists=True, path_type=Path), help="The spec that made the file, or a folder above it.")
+@click.option("--spec", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The spec that made the file.")
 @compiling
-def command(place: str, spec: Path | None, crds: Path | None, templates: Path | None) -> int:
+@speaking
+@click.pass_obj
+def command(console: Console, *, place: str, spec: Path | None, crds: Path | None, templates: Path | None) -> int:
     """Say which template line and which spec lines made a line of a compiled file, and why the value is what it is."""
+    from mlspec.cli.provenance import trace_line
+
     file, line = _parse(place)
-    for text in _trace(file, line, spec or Path(), crds, templates):
-        click.echo(text)
+    found = trace_line(file, line, spec, crds, templates)
+    click.echo(console.painted(found.title, "yellow"))
+    width = max(len(role) for role, _, _ in found.rows)
+    for role, where, what in found.rows:
+        click.echo(f"  {role.ljust(width)}  {where}" + (f"  {what}" if what else ""))
     return 0
 
 
@@ -36,13 +42,3 @@ def _parse(place: str) -> tuple[Path, int]:
     if not file.is_file():
         raise click.UsageError(f"no such file: {name}")
     return file, int(number)
-
-
-def _trace(file: Path, line: int, spec: Path, crds: Path | None, templates: Path | None) -> list[str]:
-    """Compile with traces and return what is known of the line, as text."""
-    try:
-        from mlspec.compiler import trace_line
-    except ImportError:
-        raise Unable("this build of mlspec cannot trace values yet") from None
-    found: list[str] = trace_line(file, line, spec=spec, crds=crds, templates=templates)
-    return found
