@@ -86,7 +86,7 @@ def test_splits_are_exact(splits, codes):
         ),
         (
             "datasets: {d: {uri: s3://d, version: {delta: 1}}}\n"
-             "pipelines: {p: {image: 'a/b:1', on: [{dataset: d}, {dataset: d}], steps: {a: {run: x}}}}",
+            + "pipelines: {p: {image: 'a/b:1', on: [{dataset: d}, {dataset: d}], steps: {a: {run: x}}}}",
             ["E220 pipelines/p/on/1 {dataset: d}"],
         ),
         (

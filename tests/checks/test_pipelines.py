@@ -103,7 +103,8 @@ def test_circles(text, rows):
 
 def test_pipelines_in_a_circle():
     steps_ = "image: a/b:1, steps: {a: {run: x}}"
-    text = f"pipelines:\n p: {{on: [{{pipeline: q}}], {steps_}}}\n q: {{on: [{{pipeline: p}}], {steps_}}}\n r: {{on: [{{pipeline: r}}], {steps_}}}"
+    text = f"pipelines:\n p: {{on: [{{pipeline: q}}], {steps_}}}\n q: {{on: [{{pipeline: p}}], {steps_}}}\n"
+    text += f" r: {{on: [{{pipeline: r}}], {steps_}}}"
     assert shown(text) == ["E417 pipelines/p/on/0/pipeline q", "E417 pipelines/r/on/0/pipeline r"]
 
 

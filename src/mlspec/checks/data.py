@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -140,6 +139,8 @@ def _wrong_value(kind: str, value: Any, column: Tree) -> str:
 def _is_time(kind: str, value: Any) -> bool:
     if not isinstance(value, str):
         return False
+    from datetime import date, datetime
+
     try:
         if kind == "date":
             date.fromisoformat(value)
