@@ -2,6 +2,7 @@ import pytest
 
 from checks.asset_subjects import shown
 
+PINNED = "datasets: {d: {uri: s3://d, version: {delta: 1}}}\n"
 HEX = "5c1f0d9a0c2b6e0f7a3ce1d5f0b7a9c4d2e6f8a1b3c5d7e9f0a2b4c6d8e0f1a3"
 
 
@@ -85,8 +86,7 @@ def test_splits_are_exact(splits, codes):
             ["E245 pipelines/p/on/0/dataset d"],
         ),
         (
-            "datasets: {d: {uri: s3://d, version: {delta: 1}}}\n"
-            + "pipelines: {p: {image: 'a/b:1', on: [{dataset: d}, {dataset: d}], steps: {a: {run: x}}}}",
+            PINNED + "pipelines: {p: {image: 'a/b:1', on: [{dataset: d}, {dataset: d}], steps: {a: {run: x}}}}",
             ["E220 pipelines/p/on/1 {dataset: d}"],
         ),
         (
