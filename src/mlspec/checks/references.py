@@ -420,7 +420,7 @@ def unused_threshold(project: Project) -> Iterator[Found]:
     used: set[str] = set()
     for subject in project.subjects:
         used.update(r.name for r in references(subject) if r.section == "thresholds" and r.path[0] != "governance")
-    for name, threshold in project.tree.get("thresholds", {}).items():
+    for name, threshold in (project.tree.get("thresholds") or {}).items():
         if name not in used and isinstance(threshold, dict):
             kind = threshold["on"]
             advice = f"name it in {places[kind]}, or remove it" if kind in places else "name it where it is meant to hold, or remove it"
