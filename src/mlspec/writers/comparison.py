@@ -25,8 +25,20 @@ class Difference(NamedTuple):
     """Lines of a unified diff from what lies there to what should; cut off with a line that says so."""
 
 
-def compare(publication: Publication) -> list[Difference]:
-    """Return how the disk differs from a publication, sorted by path, locks last. Raises Unable when it cannot be read."""
+class Comparison(NamedTuple):
+    """What a publication would do; paths are sorted, locks included."""
+
+    created: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    """The same by file, with what differs; locks last."""
+    unowned: tuple[str, ...] = ()
+
+
+def compare(publication: Publication) -> Comparison:
+    """Return how the disk differs from a publication. Raises Unable when it cannot be read; nothing is written or locked."""
     try:
         with opened(publication.root) as root:
             found = survey(root, publication)
@@ -39,7 +51,7 @@ def compare(publication: Publication) -> list[Difference]:
         lines = tuple(_capped(change, new, min(left, LINES_A_FILE)))
         left -= len(lines)
         differences.append(Difference(change.path, change.kind, lines))
-    return differences
+    return Comparison(*found.sorted_out(), tuple(differences), tuple(found.unowned))
 
 
 def _capped(change: Change, new: bytes | None, limit: int) -> Iterator[str]:

@@ -89,15 +89,7 @@ def _unable(error: OSError) -> Unable:
 
 
 def _report(found: Survey, publication: Publication, healed: bool) -> Report:
-    changes = [*found.changes, *found.locks]
-    gone = {"orphan", "edited orphan"}
-    return Report(
-        tuple(change.path for change in changes if change.kind not in gone),
-        tuple(change.path for change in changes if change.kind in gone),
-        tuple(found.unowned),
-        tuple(_warnings(found, publication)),
-        healed,
-    )
+    return Report(*found.sorted_out(), tuple(found.unowned), tuple(_warnings(found, publication)), healed)
 
 
 def _warnings(found: Survey, publication: Publication) -> Iterator[Diagnostic]:

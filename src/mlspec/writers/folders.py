@@ -145,14 +145,14 @@ def create(folder: int, name: str, data: bytes, mode: int = 0) -> None:
 def create_folder(folder: int, name: str, mode: int = 0) -> int:
     """Make a folder in an open folder and return its handle, which the caller closes."""
     os.mkdir(name, FOLDER_MODE, dir_fd=folder)
-    handle = os.open(name, _OPEN_FOLDER, dir_fd=folder)
-    if mode:
-        try:
-            os.fchmod(handle, mode)
-        except BaseException:
-            os.close(handle)
-            raise
-    return handle
+    try:
+        if mode:
+            # Before it is opened: a strict umask may have left no right to do that.
+            os.chmod(name, mode, dir_fd=folder)
+        return os.open(name, _OPEN_FOLDER, dir_fd=folder)
+    except BaseException:
+        os.rmdir(name, dir_fd=folder)
+        raise
 
 
 def open_folder(folder: int, name: str) -> int:

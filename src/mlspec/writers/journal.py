@@ -42,13 +42,12 @@ class Staging:
     def __init__(self, root: int) -> None:
         """Make the folder. It holds a .gitignore, so that no one commits it after a crash."""
         self.root, self.count = root, 0
-        self.handle = create_folder(root, STAGING)
+        self.handle = create_folder(root, STAGING, FOLDER_MODE)
         self.odd_umask = True
         try:
             create(self.handle, ".gitignore", b"*\n")
-            probe = create_folder(self.handle, "probe")
-            self.odd_umask = stat.S_IMODE(os.fstat(probe).st_mode) != FOLDER_MODE
-            os.close(probe)
+            os.mkdir("probe", FOLDER_MODE, dir_fd=self.handle)
+            self.odd_umask = stat.S_IMODE(os.stat("probe", dir_fd=self.handle).st_mode) != FOLDER_MODE
             os.rmdir("probe", dir_fd=self.handle)
         except BaseException:
             self.discard()

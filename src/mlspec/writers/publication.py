@@ -39,10 +39,12 @@ class Publication(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a publication did. All empty: nothing was to be done, and nothing was touched."""
+    """What a publication did, locks included; paths are sorted. Nothing created, updated or removed: nothing was touched."""
 
-    written: tuple[str, ...] = ()
+    created: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
     unowned: tuple[str, ...] = ()
     """Files and folders (with a slash at the end) in the projects' folders that mlspec does not own; left alone."""
     warnings: tuple[Diagnostic, ...] = ()

@@ -9,10 +9,9 @@ import stat
 from mlspec.writers.exchange import can_exchange
 from mlspec.writers.folders import FILE_MODE, FOLDER_MODE, Folders, create, create_folder, open_folder, remove
 from mlspec.writers.journal import Staging, Step
-from mlspec.writers.survey import Change, Survey
+from mlspec.writers.survey import GONE, Change, Survey
 
 _NO_LINKS = frozenset([errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES])
-_ORPHANS = frozenset(["orphan", "edited orphan"])
 
 
 class _CannotLink(Exception):  # noqa: N818 - it is caught here
@@ -38,7 +37,7 @@ class _Laying:
         self.disk = Folders(staging.root)
         self.file_mode = FILE_MODE if staging.odd_umask else 0
         self.folder_mode = FOLDER_MODE if staging.odd_umask else 0
-        self.removed = {change.path for change in found.changes if change.kind in _ORPHANS}
+        self.removed = {change.path for change in found.changes if change.kind in GONE}
         changed = {change.path for change in found.changes}
         self.kept = {path for path in found.wanted if path not in changed}
         self.here: dict[str, dict[str, str]] = {}
@@ -60,7 +59,7 @@ class _Laying:
                 (takes if step[0].verb == "take" else brings).extend(step)
                 made.add(unit)
         for change in sorted(single):
-            (takes if change.kind in _ORPHANS else brings).extend(self._file(change, self.found.wanted.get(change.path, b"")))
+            (takes if change.kind in GONE else brings).extend(self._file(change, self.found.wanted.get(change.path, b"")))
         for change in self.found.locks:
             brings += self._file(change, self.found.lock_bytes.get(change.path, b""))
         outside = [folder for folder in self.found.absent if not _within(folder, made)]
@@ -174,7 +173,7 @@ class _Laying:
 
     def _file(self, change: Change, data: bytes) -> list[Step]:
         slot = self.staging.slot()
-        if change.kind in _ORPHANS:
+        if change.kind in GONE:
             return [Step("take", change.path, slot)]
         create(self.staging.handle, slot, data, self.file_mode)
         if change.kind == "missing":

@@ -15,6 +15,8 @@ from mlspec.writers.publication import Publication, at_paths, edited_output, fil
 _NOWHERE = frozenset(["", ".", "..", ".git"])
 
 Kind = Literal["missing", "stale", "edited", "foreign", "orphan", "edited orphan"]
+GONE = frozenset(["orphan", "edited orphan"])
+"""The kinds of what goes."""
 
 
 class Change(NamedTuple):
@@ -43,6 +45,14 @@ class Survey(NamedTuple):
     unowned: Sequence[str]
     folders: frozenset[str]
     """The projects' own folders, none within another."""
+
+    def sorted_out(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        """Return the paths, locks included, of files that are to be created, updated and removed, and of those that stay."""
+        kinds = {change.path: change.kind for change in (*self.changes, *self.locks)}
+        created = tuple(sorted(path for path, kind in kinds.items() if kind == "missing"))
+        removed = tuple(sorted(path for path, kind in kinds.items() if kind in GONE))
+        updated = tuple(sorted(path for path, kind in kinds.items() if kind != "missing" and kind not in GONE))
+        return created, updated, removed, tuple(sorted(path for path in (*self.wanted, *self.lock_bytes) if path not in kinds))
 
 
 def survey(root: int, publication: Publication) -> Survey:
@@ -148,7 +158,7 @@ class _Look:
         wanted_folders = set(grouped)
         for path in self.orphans:
             grouped.setdefault(path.rpartition("/")[0], []).append(path)
-        for folder in sorted(grouped):
+        for folder in sorted({*grouped, *(path.rpartition("/")[0] for path in self.locks)}):
             for above in (folder, *_above(folder)):
                 if above in self.parents:
                     break
