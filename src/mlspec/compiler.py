@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mlspec.artifacts import Tree, digest
 from mlspec.conform import Kinds
 from mlspec.diagnostics import Diagnostic, Finding, Rejected
-from mlspec.examine import Examined, examine
+from mlspec.examine import Examined, examine, once
 from mlspec.lock import NAME, Lock, emit_lock, parse_lock
 from mlspec.render import Manifest, apply_patches, choose, conform, fill, unheard
 from mlspec.source.files import find_specs, repository_root
@@ -93,7 +93,7 @@ def compile_spec(spec: FilePath, root: FilePath, request: Request, kinds: Kinds,
     examined = examine(spec, root, show, old.live if old else {}, old.pins if old else {})
     library = Library.load(request.templates, spec.parent, examined.source.tree.get("templates"))
     manifests, live, found = render(examined, library, kinds, conformed)
-    diagnostics = suppress([*examined.diagnostics, *found], examined.source.documents)
+    diagnostics = suppress([*examined.diagnostics, *once(found, len(examined.plans))], examined.source.documents)
     if any(diagnostic.severity == "error" for diagnostic in diagnostics):
         raise Rejected(diagnostics)
     tree = assemble(examined, manifests)

@@ -52,7 +52,7 @@ def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], 
         subject, findings = _settle(tree, mark, name)
         found += [_place(finding, subject.mark, mark, name) for finding in findings]
         subjects.append(subject)
-    _stop(_once(found, len(names)), source)
+    _stop(once(found, len(names)), source)
     for subject in subjects:
         for check in find_checks().subject:
             found += [_place(finding, subject.mark, mark, subject.environment) for finding in check(subject)]
@@ -61,7 +61,7 @@ def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], 
         found += [diagnose(finding, mark) for finding in check_project(project)]
     pins, findings = pin(tree, spec.parent, pinned)
     found += [diagnose(finding, mark) for finding in findings]
-    found = _once([*found, *source.findings], len(names))
+    found = once([*found, *source.findings], len(names))
     _stop(found, source)
     return Examined(spec, root, source, tuple(_plan(subject, source, root, spec, live, pins) for subject in subjects), pins, tuple(found))
 
@@ -110,7 +110,7 @@ def _place(finding: Finding, mark: Mark, base: Mark, environment: str) -> Diagno
     )  # fmt: skip
 
 
-def _once(found: Iterable[Diagnostic], environments: int) -> list[Diagnostic]:
+def once(found: Iterable[Diagnostic], environments: int) -> list[Diagnostic]:
     """Keep one diagnostic a cause: what is found in every environment names none, what is found in some names them."""
     groups: dict[tuple[Any, ...], list[Diagnostic]] = {}
     for diagnostic in found:

@@ -29,7 +29,7 @@ class Text:
         """Return the text with the names of a view."""
         from mlspec.template.texts import render_text
 
-        return render_text(self._name, self._library.read, names_of(view))
+        return render_text(self._name, self._library.read, names_of(view)).rstrip("\n") + "\n"
 
 
 class Objects:

@@ -41,7 +41,7 @@ def choose(plan: Plan, targets: Iterable[Target]) -> tuple[list[Target], list[Fi
     findings: list[Finding] = []
     for key in ("serving", "pipelines", "monitoring", "gitops"):
         word = plan.tree["platform"][key]["word"]
-        if key in SECTIONS and not plan.tree[SECTIONS[key]] or word == "none":
+        if word == "none" or not _asked(plan, key):
             continue
         target = known.get((key, word))
         if target is not None:
@@ -55,6 +55,11 @@ def choose(plan: Plan, targets: Iterable[Target]) -> tuple[list[Target], list[Fi
         elif _child(plan, ("platform", "ci")):
             findings.append(not_supported(("platform", "ci", at), "ci", system["word"], sorted(w for k, w in known if k == "ci")))
     return chosen, findings
+
+
+def _asked(plan: Plan, key: str) -> bool:
+    """Tell whether there is anything to deploy; GitOps objects need a repository to read from."""
+    return bool(plan.tree[SECTIONS[key]]) if key in SECTIONS else "repository" in plan.tree["platform"]
 
 
 def _where(plan: Plan, key: str) -> Path:
@@ -185,7 +190,7 @@ def not_supported(path: Path, key: str, word: str, known: list[str]) -> Found:
         serving: {iris: {model: iris}}
         platform: {serving: kserve}
     """
-    able = f"use {' or '.join(known)}" if known else f"leave `{path[0] if key in SECTIONS else key}` out until this mlspec can write for it"
+    able = f"use {' or '.join(known)}" if known else f"leave `{SECTIONS.get(key, key)}` out until this mlspec can write for it"
     return Found(path, f"this mlspec does not write manifests for `platform.{key}: {word}` yet", able, on="key", label=f"nothing writes for {word}")
 
 

@@ -37,7 +37,7 @@ def _endpoint(plan: Plan, name: str, file: str) -> Iterator[Rendering]:
         yield Rendering("kserve/inference-service.yaml.j2", ServiceView(plan, name, version), file)
     if plan.node.platform.serving.kserve.mode == "knative":
         return
-    yield Rendering("kserve/pod-disruption-budget.yaml.j2", BudgetView(plan, name, standing[:1]), file)
+    yield Rendering("kserve/pod-disruption-budget.yaml.j2", BudgetView(plan, name, standing), file)
     if "expose" in entry:
         yield Rendering("kserve/http-route.yaml.j2", RouteView(plan, name, standing), file)
         if entry.rollout.strategy == "blueGreen":

@@ -49,7 +49,8 @@ class PageView(View):
     @property
     def owner(self) -> Row:
         """Who answers for it."""
-        return {key: spell(self._node.owner[key]) for key in ("team", "email", "slack", "oncall")}
+        owner = self._node.owner
+        return {"team": owner.team, "contacts": [spell(owner[key]) for key in ("email", "slack", "oncall") if owner[key] is not None]}
 
     @property
     def objectives(self) -> list[Row]:
