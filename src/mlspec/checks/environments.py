@@ -103,13 +103,14 @@ def in_and_not_in(project: Project) -> Iterator[Found]:
     Bad::
 
         environments: {dev: {namespace: iris-dev}, prod: {namespace: iris}}
-        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris, in: [prod], notIn: [dev]}}
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        serving: {iris: {model: iris}, iris-next: {model: iris, in: [prod], notIn: [dev]}}
 
     Good::
 
         environments: {dev: {namespace: iris-dev}, prod: {namespace: iris}}
-        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris, in: [prod]}}
-        serving: {iris: {model: iris, in: [prod]}}
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        serving: {iris: {model: iris}, iris-next: {model: iris, in: [prod]}}
     """
     for path, item in confined(project):
         if "in" in item and "notIn" in item:

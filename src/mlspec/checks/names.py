@@ -285,7 +285,7 @@ def forbidden_namespace(project: Project) -> Iterator[Found]:
         namespace = subject.namespace
         settings = subject.platform.get("gitops.settings") or {}
         why = _why_forbidden(namespace, settings.get("namespace", "argocd"))
-        if why:
+        if why and (subject.environment in project.environments or namespace not in TAKEN_FOLDERS):
             path: Path = ("environments", subject.environment, "namespace") if subject.environment in project.environments else ("name",)
             yield Found(path, f"the namespace {namespace} {why}", "write a namespace of the project's own")
 

@@ -170,7 +170,7 @@ def patch_of_protected_field(subject: Subject) -> Iterator[Found]:
             yield from _protected(patch["merge"], ("patches", at, "merge"), kind)
         for number, operation in enumerate(patch.get("json", ())):
             path: Path = ("patches", at, "json", number)
-            if operation["op"] == "test":
+            if operation["op"] == "test" or not _TOKEN.fullmatch(operation["path"]):
                 continue
             pointers = [("path", operation["path"])]
             if operation["op"] == "move" and "from" in operation:

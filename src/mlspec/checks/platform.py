@@ -68,43 +68,17 @@ def one_word_a_key(project: Project) -> Iterator[Found]:
                     yield Found(where, "the platform names no system here", "write a word, such as serving: kserve")
 
 
-@code("MLS-E269", "ci-twice")
-def ci_twice(project: Project) -> Iterator[Found]:
-    """Each CI system is listed once.
-
-    Bad::
-
-        platform: {ci: [github, github]}
-
-    Good::
-
-        platform: {ci: [github, gitlab]}
-        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
-        serving: {iris: {model: iris}}
-    """
-    for path, platform in platforms(project):
-        seen: dict[str, int] = {}
-        for at, value in enumerate(platform.get("ci", ())):
-            for word in (value,) if isinstance(value, str) else value:
-                first = seen.setdefault(word, at)
-                if first != at:
-                    yield Found(
-                        (*path, "ci", at),
-                        f"{word} is listed twice",
-                        "remove one of the two",
-                        related=(((*path, "ci", first), "the first"),),
-                    )
-
-
-@code("MLS-E284", "gitops-without-repository")
+@code("MLS-W254", "gitops-without-repository", severity="warning")
 def gitops_without_repository(project: Project) -> Iterator[Found]:
-    """A GitOps system reads the tree from a repository, so its URL must be known where `gitops` is written.
+    """A GitOps system reads the tree from a repository, so its URL should be known where `gitops` is written.
 
-    Without `gitops` and without a repository no GitOps object is written, and a note says so.
+    Without it no object of the GitOps system is written, and somebody else has to tell it where the tree is.
 
     Bad::
 
         platform: {gitops: argocd}
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        serving: {iris: {model: iris}}
 
     Good::
 
@@ -117,11 +91,9 @@ def gitops_without_repository(project: Project) -> Iterator[Found]:
         word = next(iter(gitops), None) if isinstance(gitops, dict) else gitops
         top = project.tree.get("platform", {})
         if word in ("argocd", "flux") and "repository" not in platform and "repository" not in top:
-            yield Found(
-                (*path, "gitops"),
-                f"{word} needs a repository to read from, and none is known",
-                "add `repository: {url: ..}` to the platform, or remove `gitops`",
-            )
+            where = (*path, "gitops")
+            words = f"{word} needs a repository to read from, and none is known, so nothing is written for it"
+            yield Found(where, words, "add `repository: {url: ..}` to the platform, or remove `gitops`")
 
 
 @code("MLS-E285", "platform-setting")
@@ -202,4 +174,4 @@ def identity_annotation(project: Project) -> Iterator[Found]:
 
 
 CHECKS = ()
-PROJECT_CHECKS = (one_word_a_key, ci_twice, gitops_without_repository, platform_setting, identity_annotation)
+PROJECT_CHECKS = (one_word_a_key, gitops_without_repository, platform_setting, identity_annotation)

@@ -226,7 +226,7 @@ def evaluated(subject: Subject) -> Iterator[tuple[Path, Any, str]]:
                 yield ("serving", name, field), endpoint.get(field, {}), "KServe"
 
 
-@code("MLS-E509", "template-braces", security=True)
+@code("MLS-E509", "evaluated-braces", security=True)
 def template_braces(subject: Subject) -> Iterator[Found]:
     """`{{` is refused where the text ends in a place that something evaluates.
 
