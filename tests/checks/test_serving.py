@@ -164,7 +164,10 @@ def test_ten_thousand_graphs_in_a_row_need_no_recursion():
             [("MLS-E270", "serving/x/expose/host")],
         ),
         (
-            "environments: {dev: {namespace: d}, prod: {namespace: p, cluster: 'https://p'}}\nserving: {x: {model: a, expose: {host: x.acme.example}}}",
+            (
+                "environments: {dev: {namespace: d}, prod: {namespace: p, cluster: 'https://p'}}\n"
+                "serving: {x: {model: a, expose: {host: x.acme.example}}}"
+            ),
             [],
         ),
         (
