@@ -17,6 +17,8 @@ from mlspec.diagnostics import CODES, Rejected
 ROOT = Path(__file__).parent.parent
 PAGES = load()
 HEADING = re.compile(r"^(Bad|Good)(?: \((\w+)\))?::[ ]*$", re.MULTILINE)
+UNFINISHED = {"MLS-E803"}
+"""Codes that say that a target is not written yet; good examples of other rules may ask for one."""
 BASE = {"apiVersion": "apiVersion: mlspec.dev/v1", "name": "name: demo", "owner": "owner: {team: ml}"}
 CHURN = """\
 apiVersion: mlspec.dev/v1
@@ -47,7 +49,7 @@ def examples(*kinds):
 
 def complete(text):
     """Lay the part of a spec over the smallest head. Text that is no map of keys is left as it is."""
-    if text.startswith(("%", "---", "{", "[")):
+    if text.startswith(("%", "---", "{", "[")) or not re.search(r"^[^\s#-].*:", text, re.MULTILINE):
         return text
     return "".join(line + "\n" for key, line in BASE.items() if not re.search(rf"^{key}\s*:", text, re.MULTILINE)) + text
 
@@ -67,7 +69,7 @@ def test_every_code_has_a_page(code):
     assert {"E": "error", "W": "warning", "N": "note"}[code.id[4]] == code.severity
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code.name)
     assert code.summary.endswith(".")
-    assert 20 <= len(code.summary) <= 200
+    assert 10 <= len(code.summary) <= 200
     assert code.page.split("\n")[1:2] == [""], "the first line stands alone"
     verdicts = {heading[1] for heading in HEADING.finditer(code.page)}
     assert verdicts == {"Bad", "Good"}
@@ -92,7 +94,11 @@ def test_examples_of_specs(code, verdict, text, tmp_path):
     if verdict == "Bad":
         assert code in {diagnostic.code for diagnostic in found}
     else:
-        assert [f"{fault.code} {fault.message}" for fault in found if fault.severity == "error" or fault.code == code] == []
+        assert [
+            f"{fault.code} {fault.message}"
+            for fault in found
+            if fault.code == code or (fault.severity == "error" and fault.code not in UNFINISHED)
+        ] == []
 
 
 @pytest.mark.parametrize(("code", "verdict", "text"), list(examples("lock")))
@@ -126,13 +132,13 @@ def test_examples_of_the_shell(code, verdict, text, tmp_path):
     tools, folder = tmp_path / "bin", tmp_path / "repository"
     tools.mkdir()
     (folder / ".git").mkdir(parents=True)
-    if "> mlspec.yaml" not in text and "mkfifo" not in text:
+    if not re.search(r"> *\S*mlspec\.yaml|mkfifo", text):
         (folder / "mlspec.yaml").write_text(CHURN)
     shim = tools / "mlspec"
     shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mlspec "$@"\n')
     shim.chmod(0o755)
     if not re.search(r"^mlspec ", text, re.MULTILINE):
-        text += "mlspec validate --format json mlspec.yaml\n"
+        text += "if [ -e mlspec.yaml ]; then mlspec validate --format json mlspec.yaml; else mlspec validate --format json; fi\n"
     surroundings = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
     run = subprocess.run(["sh", "-c", text], cwd=folder, env=surroundings, capture_output=True, text=True, timeout=60, check=False)
     assert "this is a bug" not in run.stderr

@@ -41,7 +41,7 @@ def command(console: Console, paths: tuple[Path, ...], out: Path | None, crds: P
     from mlspec.writers.comparison import compare
 
     outcome = compile_specs(Request(paths=paths or (Path(),), out=out, crds=crds, templates=templates))
-    differences = [difference for publication in publications(outcome.projects, out) for difference in compare(publication)]
+    differences = [difference for publication in publications(outcome.projects, out) for difference in compare(publication).differences]
     refused = any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics)
     if console.format != "text":
         console.report([*outcome.diagnostics, *map(as_diagnostic, differences)], outcome.files)

@@ -113,10 +113,10 @@ def _write(
             console.report(report.warnings, ())
         if report.healed:
             console.say("finished what a killed run had begun")
+        groups = (("created", "+", report.created), ("updated", "~", report.updated), ("removed", "-", report.removed))
         if verbose:
-            for sign, files in (("+", report.written), ("-", report.removed)):
+            for _, sign, files in groups:
                 for path in files:
                     console.say(f"  {sign} {path}")
-        total = sum(len(output.tree) + 1 for output in publication.outputs)
-        unchanged = total - len(report.written)
-        console.say(f"{len(report.written)} written, {len(report.removed)} removed, {unchanged} unchanged in {publication.root}")
+        counts = ", ".join([*(f"{len(files)} {verb}" for verb, _, files in groups if files), f"{len(report.unchanged)} unchanged"])
+        console.say(f"{counts} in {publication.root}")

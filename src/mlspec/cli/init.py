@@ -120,8 +120,8 @@ def _require(what: str, value: str, form: re.Pattern[str]) -> str:
 
 
 def _as_name(text: str) -> str:
-    """Return the folder's name as a name of the language."""
-    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")
+    """Return the folder's name as a name of the language, short enough for the host names that are made of it."""
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:20].strip("-")
     return name or "demo"
 
 

@@ -116,7 +116,7 @@ def _child_at(mark: Mark, line: int) -> tuple[str | int, Mark] | None:
 
 
 def _describe(compiled: Compiled, manifest: Manifest, place: Path, title: str, templates: FilePath | None) -> Origin:
-    from mlspec.template import Library
+    from mlspec.library import Library
     from mlspec.trace import causes
 
     library = Library.load(templates, compiled.spec.parent, compiled.examined.source.tree.get("templates"))
