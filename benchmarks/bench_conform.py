@@ -33,16 +33,16 @@ OBJECTS: list[tuple[str, str, dict[str, Any]]] = [
 
 def main() -> None:
     objects = [{"apiVersion": version, "kind": kind, "metadata": META, **rest} for version, kind, rest in OBJECTS]
-    start = time.perf_counter()
+    start = time.process_time()
     kinds = Kinds.load()
     faults = [fault for obj in objects for fault in kinds.check(obj)]
-    print(f"first check of {len(objects)} kinds: {(time.perf_counter() - start) * 1e3:.1f} ms, {len(faults)} faults")
+    print(f"first check of {len(objects)} kinds: {(time.process_time() - start) * 1e3:.1f} ms, {len(faults)} faults")
     rounds = 1000
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(rounds):
         for obj in objects:
             kinds.check(obj)
-    print(f"every further check: {(time.perf_counter() - start) * 1e6 / rounds / len(objects):.1f} µs an object")
+    print(f"every further check: {(time.process_time() - start) * 1e6 / rounds / len(objects):.1f} µs an object")
 
 
 if __name__ == "__main__":

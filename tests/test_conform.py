@@ -407,7 +407,8 @@ def test_a_folder_that_is_none(tmp_path: pathlib.Path) -> None:
 
 
 def test_loading_needs_nothing_heavy() -> None:
-    code = "import sys, mlspec.conform as c; c.Kinds.load(); print(*[m for m in ('yaml', 'jsonschema', 'pydantic', 'cel', 'kubernetes') if m in sys.modules])"
+    heavy = ("yaml", "jsonschema", "pydantic", "cel", "kubernetes")
+    code = f"import sys, mlspec.conform as c; c.Kinds.load(); print(*[m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}
     )

@@ -50,6 +50,8 @@ NAMES = {
     "array": "a list",
     "null": "null",
 }
+CHOICES = frozenset(["$ref", "enum", "const", "allOf", "anyOf", "oneOf", "not"])
+FAMILIES = {"string": ("string",), "integer": ("number",), "number": ("number",), "array": ("array",), "object": ("object",)}
 _MISSING: Any = object()
 
 
@@ -172,18 +174,22 @@ class Shape:
         if not isinstance(schema, Mapping):
             return lambda _: False
         types = type_list(schema)
+        if len(schema) == 1 and len(types) == 1:
+            return IS[types[0]]
         checks: list[Check] = []
         if types == ("integer", "string"):
             checks.append(is_text_or_integer)
         elif types:
             checks.append(_any_of([IS[name] for name in types]))
-        for name, build in (("string", _strings), ("number", _numbers), ("array", self._arrays), ("object", self._objects)):
-            check = build(schema)
-            if check is None:
-                continue
-            only = types == (name,)
-            # the type was just looked at, or it may be another: then the keywords of this type say nothing
-            checks.append(check if only else _when(IS[name], check))
+        for name in FAMILIES.get(types[0], ()) if len(types) == 1 else ("string", "number", "array", "object"):
+            check = _strings(schema) if name == "string" else _numbers(schema) if name == "number" else None
+            if name == "array":
+                check = self._arrays(schema)
+            elif name == "object":
+                check = self._objects(schema)
+            if check is not None:
+                # where the type may be another, the keywords of this one say nothing
+                checks.append(check if len(types) == 1 else _when(IS[name], check))
         checks += self._combinations(schema)
         check = _all_of(checks)
         return _when(lambda value: value is not None, check) if check and schema.get("nullable") else check
@@ -205,6 +211,8 @@ class Shape:
 
     def _combinations(self, schema: Mapping[str, Any]) -> list[Check]:
         checks: list[Check] = []
+        if schema.keys().isdisjoint(CHOICES):
+            return checks
         if (ref := schema.get("$ref")) is not None:
             checks.append(self._ref(_name_of(ref)))
         if (wanted := schema.get("enum")) is not None:
