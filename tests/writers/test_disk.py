@@ -4,7 +4,9 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from writers.build_tree import CI, A, B, expected, make, modes, output, publication, snapshot, staging_left
@@ -471,8 +473,8 @@ trees = st.dictionaries(path, contents, max_size=8).map(coherent)
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees, trees, trees, st.booleans(), st.integers(0, 2))
-def test_any_two_trees(tmp_path_factory, one, two, unowned, swaps, lock_at):
-    root = tmp_path_factory.mktemp("any")
+def test_any_two_trees(tmp_path, one, two, unowned, swaps, lock_at):
+    root = Path(tempfile.mkdtemp(dir=tmp_path))
     lock_path = ["churn/mlspec.lock", "deploy/churn/mlspec.lock", "deploy/churn/a/x/mlspec.lock"][lock_at]
     taken = {*one, *two, lock_path}
     mine = {

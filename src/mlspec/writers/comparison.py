@@ -48,7 +48,7 @@ def compare(publication: Publication) -> Comparison:
     differences = []
     for change in (*found.changes, *found.locks):
         new = found.wanted.get(change.path, found.lock_bytes.get(change.path))
-        lines = tuple(_capped(change, new, min(left, LINES_A_FILE)))
+        lines = tuple(_capped(change, new, max(0, min(left, LINES_A_FILE))))
         left -= len(lines)
         differences.append(Difference(change.path, change.kind, lines))
     return Comparison(*found.sorted_out(), tuple(differences), tuple(found.unowned))
@@ -73,7 +73,14 @@ def _diff(change: Change, new: bytes | None) -> Iterator[str]:
 
 def _lines(data: bytes | None) -> list[str]:
     text = (data or b"").decode("utf-8", "backslashreplace")
-    return list(_with_ends(text.split("\n"))) if text else []
+    return [_shown(line) for line in _with_ends(text.split("\n"))] if text else []
+
+
+def _shown(line: str) -> str:
+    """Return a line without control characters: what someone put into a file must not drive a terminal."""
+    if line.isprintable():
+        return line
+    return "".join(letter if letter.isprintable() or letter == "\t" else f"\\u{ord(letter):04x}" for letter in line)
 
 
 def _with_ends(lines: Iterable[str]) -> Iterator[str]:
