@@ -175,7 +175,7 @@ class Composer:
                 if depth > limits.DEPTH:
                     raise Stopped(faults.too_deep(self.at(start, min(start + 1, len(text)))))
                 if in_map and key is None:
-                    key = self.refuse_collection_key(start, parser)
+                    key = self.refuse_collection_key(start, parser, depth)
                     key_start, key_end = start, self.token_end
                     depth -= 1
                     continue
@@ -205,7 +205,8 @@ class Composer:
                 value = tree
                 mark = Mark(source, start, end, frame.key_start, frame.key_end, marks, why)
                 if frame.anchor is not None:
-                    self.define(frame.anchor, value, mark, count - frame.before + 1)
+                    self.opened.pop(frame.anchor, None)
+                    self.anchors[frame.anchor] = _Anchor(value, mark, count - frame.before + 1)
                 tree, marks, key, key_start, key_end, merges = (
                     frame.tree,
                     frame.marks,
@@ -290,15 +291,15 @@ class Composer:
         self.add(faults.key_not_text(self.at(start, max(end, start)), kind, way))
         return raw or f"\0{start}"
 
-    def refuse_collection_key(self, start: int, parser: Any) -> str:
+    def refuse_collection_key(self, start: int, parser: Any, level: int) -> str:
         """Report a map or list as a key, skip it, and return a key to go on with."""
         from yaml.events import MappingEndEvent, MappingStartEvent, SequenceEndEvent, SequenceStartEvent
 
         text = self.source.text
         braces = start > 0 and text[start - 1 : start + 1] == "{{"
-        depth = 1
+        depth = level
         first = start
-        while depth:
+        while depth >= level:
             event = parser.get_event()
             if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
                 depth += 1
@@ -306,7 +307,8 @@ class Composer:
                     raise Stopped(faults.too_deep(self.at(event.start_mark.index, event.start_mark.index + 1)))
             elif isinstance(event, (MappingEndEvent, SequenceEndEvent)):
                 depth -= 1
-            self.token_end = max(self.token_end, event.end_mark.index)
+            end_mark: Any = event.end_mark
+            self.token_end = max(self.token_end, end_mark.index)
         if braces:
             self.add(faults.template_braces(self.at(start - 1, start + 1), "{{"))
         else:
@@ -323,11 +325,11 @@ class Composer:
         self.opened[name] = mark
 
     def define(self, name: str, tree: Any, mark: Mark, size: int) -> None:
-        """Make a complete value known under its anchor."""
-        if name in self.opened:
-            del self.opened[name]
-        elif name in self.anchors:
-            self.add(faults.duplicate_anchor(self.anchor_mark(mark.start, name), name, self.anchors[name].mark.value_site()))
+        """Make a scalar known under its anchor."""
+        known = self.anchors.get(name)
+        first = known.mark if known else self.opened.get(name)
+        if first is not None:
+            self.add(faults.duplicate_anchor(self.anchor_mark(mark.start, name), name, first.value_site()))
         self.anchors[name] = _Anchor(tree, mark, size)
 
     def anchor_mark(self, start: int, name: str) -> Mark:

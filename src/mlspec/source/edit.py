@@ -13,7 +13,8 @@ from mlspec.source.reader import Document, read, source_of
 from mlspec.source.scalars import LEADING, resolve
 
 _EDITED = "the text to edit"
-_is_plain = re.compile(r"[A-Za-z0-9_./$~][^\0-\x1f\x7f-\x9f#:{}\[\],&*!|>'\"%@`\\]*(?:[:#][^\s\0-\x1f#:{}\[\],&*!|>'\"%@`\\]+)*").fullmatch
+_SIGNS = r"\s\0-\x1f\x7f-\x9f#:{}\[\],&*!|>'\"%@`\\"
+_is_plain = re.compile(rf"[A-Za-z0-9_./$~][ ]?(?:[^{_SIGNS}]|[ ](?=[^{_SIGNS}])|:[^{_SIGNS}])*").fullmatch
 
 
 def format_text(text: str) -> str:
@@ -58,18 +59,25 @@ def _round_trip(text: str) -> str:
     from io import StringIO
 
     from ruamel.yaml import YAML
-    from ruamel.yaml.resolver import BaseResolver
+    from ruamel.yaml.resolver import Resolver
 
-    class Resolver(BaseResolver):  # type: ignore[misc]
+    class Letters(Resolver):
         """Takes all plain scalars for text; only nothing at all is null."""
 
-        yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012
+        yaml_implicit_resolvers: dict[Any, Any] = {"": [("tag:yaml.org,2002:null", re.compile("^$"))]}  # noqa: RUF012
 
-    Resolver.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^$"), [""])
+        def __init__(self, version: Any = None, loader: Any = None, loadumper: Any = None) -> None:  # noqa: ARG002
+            super().__init__(loader if loader is not None else loadumper)
+
+        @property
+        def processing_version(self) -> tuple[int, int]:
+            return (1, 2)
+
     yaml = YAML(typ="rt", pure=True)
-    yaml.Resolver = Resolver
+    yaml.Resolver = Letters
     yaml.preserve_quotes = True
     yaml.width = 2**31
+    yaml.brace_single_entry_mapping_in_flow_sequence = True
     yaml.indent(mapping=2, sequence=4, offset=2)
     out = StringIO()
     try:
@@ -151,6 +159,14 @@ def _replacement(mark: Mark, value: Any) -> str:
         return f"'{value}'"
     if isinstance(value, str) and written[:1] == '"':
         return _quote(value)
+    if (
+        isinstance(value, str)
+        and mark.children is None
+        and _is_plain(value) is not None
+        and value.strip() == value
+        and isinstance(resolve(value), str)
+    ):
+        return space + value
     block = mark.children is not None and written[:1] not in {"{", "["}
     return space + write_flow(value) if not block or not isinstance(value, (dict, list)) else write_flow(value)
 

@@ -368,6 +368,8 @@ class _Explanation:
             )
         if self.says("mapping keys are not allowed"):
             return faults.unquoted_value(self.mark(self.at), "`?` followed by a space cannot stand here", "quote the value")
+        if self.text[self.at : self.at + 1] == ":" and self.says("node content", "expected key", "block end"):
+            return faults.key_not_text(self.mark(self.at), "empty", "write a name before the colon")
         if self.text[self.at : self.at + 1] == "-" and self.says("expected key", "block end"):
             return faults.indentation(
                 self.mark(self.at),
