@@ -46,6 +46,9 @@ def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], 
     tree, mark = source.tree, source.mark
     found = [diagnose(finding, mark) for finding in parse(tree)]
     _stop(found, source)
+    unsettled = Project(tree, mark, ())
+    found += [diagnose(finding, mark) for check in find_checks().first for finding in check(unsettled)]
+    _stop(found, source)
     subjects: list[Subject] = []
     names = environment_names(tree)
     for name in names:

@@ -14,8 +14,9 @@ from mlspec.diagnostics import Finding
 
 
 class Checks(NamedTuple):
-    """The checks of one environment, and those of a whole spec."""
+    """The checks of one environment, those of a whole spec, and those that come before anything is settled."""
 
+    first: tuple[Callable[[Project], list[Finding]], ...]
     subject: tuple[Callable[[Subject], list[Finding]], ...]
     project: tuple[Callable[[Project], list[Finding]], ...]
 
@@ -25,6 +26,7 @@ def find_checks() -> Checks:
     """Return every check of the modules beside this one, by module name."""
     modules = [importlib.import_module(f"{checks.__name__}.{found.name}") for found in pkgutil.iter_modules(checks.__path__) if found.name != "catalogue"]
     return Checks(
+        tuple(check for module in modules for check in getattr(module, "FIRST_CHECKS", ())),
         tuple(check for module in modules for check in getattr(module, "CHECKS", ())),
         tuple(check for module in modules for check in getattr(module, "PROJECT_CHECKS", ())),
     )

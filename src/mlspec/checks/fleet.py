@@ -49,7 +49,8 @@ def same_project(name: str) -> Found:
     Bad (shell)::
 
         mkdir -p a b
-        printf 'apiVersion: mlspec.dev/v1\\nname: demo\\nowner: {team: ml}\\n' | tee a/mlspec.yaml > b/mlspec.yaml
+        printf 'apiVersion: mlspec.dev/v1\\nname: demo\\nowner: {team: ml}\\n' | tee a/mlspec.yaml b/mlspec.yaml
+        mlspec validate a b
 
     Good::
 
@@ -68,6 +69,7 @@ def different_ci() -> Found:
         mkdir -p a b
         printf 'apiVersion: mlspec.dev/v1\\nname: a\\nowner: {team: ml}\\nplatform: {ci: []}\\n' > a/mlspec.yaml
         printf 'apiVersion: mlspec.dev/v1\\nname: b\\nowner: {team: ml}\\nplatform: {ci: [github]}\\n' > b/mlspec.yaml
+        mlspec validate a b
 
     Good::
 

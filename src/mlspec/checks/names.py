@@ -251,7 +251,7 @@ def path_part(project: Project) -> Iterator[Found]:
 
     Good::
 
-        templates: deploy-templates
+        output: {root: compiled/tree}
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris}}
     """

@@ -131,5 +131,4 @@ def _advice(key: str, base: Any, otherwise: str) -> str:
     return f"did you mean `{near}`?" if near else otherwise
 
 
-CHECKS = ()
-PROJECT_CHECKS = (override_of_nothing,)
+FIRST_CHECKS = (override_of_nothing,)

@@ -82,7 +82,7 @@ def patch_form(subject: Subject) -> Iterator[Found]:
 
     Good::
 
-        patches: [{target: {kind: Deployment}, reason: pilot, merge: {spec: {minReadySeconds: 30}}}]
+        patches: [{target: {kind: InferenceService}, reason: pilot, merge: {spec: {predictor: {timeout: 90}}}}]
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris}}
     """
@@ -135,7 +135,7 @@ def patch_kind(subject: Subject) -> Iterator[Found]:
 
     Good::
 
-        patches: [{target: {kind: Deployment}, reason: pilot, merge: {spec: {minReadySeconds: 30}}}]
+        patches: [{target: {kind: InferenceService}, reason: pilot, merge: {spec: {predictor: {timeout: 90}}}}]
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris}}
     """
@@ -160,7 +160,7 @@ def patch_of_protected_field(subject: Subject) -> Iterator[Found]:
 
     Good::
 
-        patches: [{target: {kind: Deployment}, reason: pilot, merge: {spec: {template: {spec: {terminationGracePeriodSeconds: 90}}}}}]
+        patches: [{target: {kind: InferenceService}, reason: pilot, merge: {spec: {predictor: {terminationGracePeriodSeconds: 90}}}}]
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris}}
     """
@@ -241,7 +241,7 @@ def reserved_annotation(subject: Subject) -> Iterator[Found]:
 
     Good::
 
-        patches: [{target: {kind: Job}, reason: pilot, merge: {metadata: {annotations: {acme.example/cost-centre: "4711"}}}}]
+        patches: [{target: {kind: InferenceService}, reason: pilot, merge: {metadata: {annotations: {acme.example/cost-centre: "4711"}}}}]
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris}}
     """

@@ -173,5 +173,5 @@ def identity_annotation(project: Project) -> Iterator[Found]:
                 )
 
 
-CHECKS = ()
-PROJECT_CHECKS = (one_word_a_key, gitops_without_repository, platform_setting, identity_annotation)
+FIRST_CHECKS = (one_word_a_key,)
+PROJECT_CHECKS = (gitops_without_repository, platform_setting, identity_annotation)

@@ -77,12 +77,14 @@ def _leave_out(tree: dict[str, Any], mark: Mark, environment: str) -> Settled:
         if gone:
             absent[section] = gone
             items = {name: item for name, item in items.items() if name not in gone}
-            changed[section] = items
+            changed[section] = items or None
         if section == "pipelines":
             kept = {name: _leave_steps_out(pipeline, environment, absent, name) for name, pipeline in items.items()}
             if any(kept[name] is not items[name] for name in items):
                 changed[section] = kept
-    return Settled({**tree, **changed} if changed else tree, mark, absent)
+    if changed:
+        tree = {key: value for key, value in {**tree, **changed}.items() if value is not None or key not in changed}
+    return Settled(tree, mark, absent)
 
 
 def _leave_steps_out(pipeline: Any, environment: str, absent: dict[str, frozenset[str]], name: str) -> Any:

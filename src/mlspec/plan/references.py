@@ -10,7 +10,7 @@ from typing import Any
 from mlspec.diagnostics import Finding, Found, code, nearest
 from mlspec.location import Path, format_path
 
-_TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
+_TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{(?!\{)")
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)+")
 RUN_TIME = ("params", "inputs", "outputs", "steps")
 """Roots whose values are known only when a pipeline runs; its engine replaces them."""

@@ -169,11 +169,11 @@ def hidden_in_comment(mark: Mark, name: str) -> Found:
 
     Bad (shell)::
 
-        printf 'vars: {} # a\\342\\200\\256b\\n' > mlspec.yaml
+        printf 'vars: {a: b} # a\\342\\200\\256b\\n' > mlspec.yaml
 
     Good::
 
-        vars: {} # a b
+        vars: {a: b} # a b
     """
     return Found((), f"this comment holds {name}, which can hide or reorder text", "delete it", mark=mark)
 
@@ -214,7 +214,7 @@ def key_not_text(mark: Mark, found: str, way: str) -> Found:
 
     Good::
 
-        vars: {"1": one}
+        vars: {"one": one}
     """
     return Found((), f"this key is {found}; expected text", way, mark=mark)
 

@@ -72,7 +72,7 @@ def edited_output(path: str) -> Found:
     Bad (shell)::
 
         mlspec compile
-        sed -i 's/replicas: 2/replicas: 9/' deploy/churn/prod/*.yaml
+        sed -i 's/cpu: 500m/cpu: 900m/' deploy/churn/default/serving-*.yaml
         mlspec compile
 
     Good (shell)::

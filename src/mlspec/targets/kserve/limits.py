@@ -24,7 +24,7 @@ def cannot(path: Path, what: str, alternative: str) -> Found:
     Bad::
 
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
-        serving: {iris: {model: iris, logging: {mode: all, sink: http://broker.default.svc/iris, sample: 10%}}}
+        serving: {iris: {model: iris, logging: {mode: all, sink: s3://m/requests}}}
 
     Good::
 
@@ -76,8 +76,6 @@ def _logging(plan: Plan, path: Path, entry: Node) -> Iterator[Finding]:
     logging = entry.logging
     if not logging:
         return
-    if logging.sample is not None:
-        yield cannot((*path, "logging", "sample"), "its logger has no sampling", "log everything and sample behind the sink")
     scheme = logging.sink.split("://", 1)[0]
     if scheme not in ("http", "https", *OBJECT_STORES):
         yield cannot((*path, "logging", "sink"), f"its logger does not write to {scheme}://", "use an http sink, s3 or gs")

@@ -214,7 +214,7 @@ class PageView(View):
             made.append(f"KEDA, and Prometheus at {platform.monitoring.prometheus.url if platform.monitoring.prometheus else 'a reachable place'}")
         if any(entry.place and entry.place.queue for _, entry in serving.items()):
             made.append("Kueue with the queues that are named")
-        if platform.gitops.word == "argocd":
+        if platform.gitops.word == "argocd" and platform.repository:
             made.append(f"Argo CD reading namespace {platform.gitops.argocd.namespace}, with access to {platform.repository.url}")
         made += self._secrets()
         return made
