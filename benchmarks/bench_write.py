@@ -3,11 +3,11 @@
 Usage: python benchmarks/bench_write.py [PROJECTS] [FOLDER]. Takes /dev/shm where there is one, so that a disk does not drown it.
 """
 
-import os
 import shutil
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from mlspec.artifacts import Tree, digest
 from mlspec.lock import Lock, emit_lock
@@ -46,7 +46,7 @@ def publish(root, new, old=None):
 
 def main():
     projects = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    base = sys.argv[2] if len(sys.argv) > 2 else ("/dev/shm" if os.path.isdir("/dev/shm") else None)
+    base = sys.argv[2] if len(sys.argv) > 2 else ("/dev/shm" if Path("/dev/shm").is_dir() else None)
     root = tempfile.mkdtemp(prefix="mlspec-bench-", dir=base)
     try:
         one = outputs(projects)

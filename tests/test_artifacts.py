@@ -61,7 +61,8 @@ def test_file_and_folder(files):
 
 BAD_PATHS = [
     "", "/etc/passwd", "a//b", "../x", "a/../b", ".", "a/.", "a/", ".git/hooks/pre-commit", "a/.GIT/config", "con", "a/AUX.yaml",
-    "a/lpt1.txt", "a/com¹", "a/x.", "a/x ", "a:b", "C:\\x", "a\\b", "a\nb", "a/\x1b[31m", "a/‮x", "x" * 256, "é" * 128, "a/" * 2050 + "a",
+    "a/lpt1.txt", "a/com¹", "a/x.", "a/x ", "a:b", "C:\\x", "a\\b", "a\nb", "a/\x1b[31m", "a/\u202ex", "x" * 256, "é" * 128,
+    "a/" * 2050 + "a",
     "a/\ud800", ".mlspec-writing/journal", "a*", 'a"', "a/nul .x",
 ]  # fmt: skip
 
@@ -72,7 +73,9 @@ def test_unportable_paths(path):
     assert refused(lambda: Tree({path: b""})) == ["MLS-E621"]
 
 
-@pytest.mark.parametrize("path", [".github/workflows/mlspec.yml", "deploy/churn/prod/a_b.C.yaml", "x" * 255, "console.yaml", "é/ü", "a b/c"])
+@pytest.mark.parametrize(
+    "path", [".github/workflows/mlspec.yml", "deploy/churn/prod/a_b.C.yaml", "x" * 255, "console.yaml", "é/ü", "a b/c"]
+)
 def test_portable_paths(path):
     assert not path_fault(path)
     assert list(Tree({path: b""})) == [path]

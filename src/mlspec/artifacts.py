@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from mlspec.diagnostics import Finding, Found, Rejected, code, diagnose
@@ -56,6 +56,13 @@ class Tree(Mapping[str, bytes]):
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._files
+
+    def items(self) -> ItemsView[str, bytes]:
+        """Return paths and bytes, sorted by path."""
+        return self._files.items()
 
     def __hash__(self) -> int:
         return hash(tuple(self._files.items()))

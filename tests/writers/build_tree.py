@@ -14,7 +14,9 @@ CI = ".github/workflows/mlspec.yml"
 def make(files, project="churn"):
     """Return a project's tree and its lock."""
     tree = Tree(files, project)
-    return tree, Lock(inputs={f"{project}/mlspec.yaml": digest(repr(sorted(files)).encode())}, files={p: digest(d) for p, d in tree.items()})
+    return tree, Lock(
+        inputs={f"{project}/mlspec.yaml": digest(repr(sorted(files)).encode())}, files={p: digest(d) for p, d in tree.items()}
+    )
 
 
 def output(files, old=None, project="churn", remove=False):

@@ -1,9 +1,9 @@
 import pytest
-from writers.build_tree import CI, A, B, publication, snapshot
 
 from mlspec.diagnostics import Unable
 from mlspec.writers.comparison import LINES_A_FILE, compare
 from mlspec.writers.disk import write
+from writers.build_tree import CI, A, B, publication, snapshot
 
 
 def test_up_to_date(tmp_path):

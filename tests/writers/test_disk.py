@@ -9,7 +9,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from writers.build_tree import CI, A, B, expected, make, modes, output, publication, snapshot, staging_left
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from mlspec.lock import emit_lock
 from mlspec.writers import exchange, journal
 from mlspec.writers.disk import heal, write
 from mlspec.writers.publication import Output, Publication
+from writers.build_tree import CI, A, B, expected, make, modes, output, publication, snapshot, staging_left
 
 
 @contextlib.contextmanager
@@ -146,7 +146,8 @@ def test_unowned_files_stay(tmp_path, monkeypatch, way):
     assert snapshot(tmp_path) == expected(B, **unowned)
     assert (tmp_path / "deploy/churn/prod/mine.yaml").stat().st_mode & 0o777 == 0o640
     assert report.unowned == (
-        "deploy/churn/old/mine", "deploy/churn/prod/link", "deploy/churn/prod/mine.yaml", "deploy/churn/prod/notes/", "deploy/churn/prod/to-folder"
+        "deploy/churn/old/mine", "deploy/churn/prod/link", "deploy/churn/prod/mine.yaml", "deploy/churn/prod/notes/",
+        "deploy/churn/prod/to-folder",
     )  # fmt: skip
     (warning,) = report.warnings
     assert (warning.code, warning.severity, warning.site.file) == ("MLS-W610", "warning", "deploy/churn")
@@ -177,7 +178,9 @@ def test_symbolic_links_on_the_way_are_refused(tmp_path, link):
         write(publication(root, A))
 
 
-@pytest.mark.parametrize("path", ["deploy/churn/prod/endpoint-a.yaml", "deploy/argocd/churn.yaml", "churn/mlspec.lock", "deploy/churn/old/x.yaml"])
+@pytest.mark.parametrize(
+    "path", ["deploy/churn/prod/endpoint-a.yaml", "deploy/argocd/churn.yaml", "churn/mlspec.lock", "deploy/churn/old/x.yaml"]
+)
 def test_a_symbolic_link_for_a_file_is_refused(tmp_path, path):
     root = tmp_path / "root"
     write(publication(root, A))
@@ -318,7 +321,7 @@ def test_every_call_that_fails_leaves_the_old_tree(tmp_path, monkeypatch, number
                 try:
                     write(publication(tmp_path, B, A))
                 except Unable as error:
-                    assert error.status == 3
+                    assert error.status == 3  # noqa: PT017
                     assert snapshot(tmp_path) == before, (name, after)
                     continue
             left = snapshot(tmp_path)
@@ -473,7 +476,7 @@ trees = st.dictionaries(path, contents, max_size=8).map(coherent)
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees, trees, trees, st.booleans(), st.integers(0, 2))
-def test_any_two_trees(tmp_path, one, two, unowned, swaps, lock_at):
+def test_any_two_trees(tmp_path, one, two, unowned, swaps, lock_at):  # noqa: PLR0917
     root = Path(tempfile.mkdtemp(dir=tmp_path))
     lock_path = ["churn/mlspec.lock", "deploy/churn/mlspec.lock", "deploy/churn/a/x/mlspec.lock"][lock_at]
     taken = {*one, *two, lock_path}
@@ -512,7 +515,7 @@ def test_many_projects(tmp_path):
     write(fleet("2", "1"))
     assert (tmp_path / "deploy/p149/prod/b.yaml").read_bytes() == b"2 prod"
     assert write(fleet("2", "2"))[:3] == ((), (), ())
-    assert len(os.listdir("/proc/self/fd")) < 60 if sys.platform == "linux" else True
+    assert len(list(Path("/proc/self/fd").iterdir())) < 60 if sys.platform == "linux" else True
 
 
 def test_an_empty_tree_needs_no_folder(tmp_path):

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from writers.build_tree import A, B, expected, make, publication, snapshot, staging_left
 
 from mlspec.lock import Lock, parse_lock
 from mlspec.writers import exchange
 from mlspec.writers.disk import heal, write
+from writers.build_tree import A, B, expected, make, publication, snapshot, staging_left
 
 MUTATING = ("open", "write", "mkdir", "rmdir", "link", "rename", "unlink", "chmod", "fchmod")
 STAYS = {"deploy/churn/prod/mine.txt": b"mine"}
@@ -112,7 +112,9 @@ def test_killed_while_healing(tmp_path):
         root = tmp_path / f"first-{number}"
         old_tree(root)
         killed(root, number, lambda: None)
-        if (root / ".mlspec-writing/journal").exists() and (root / ".github/workflows/mlspec.yml").read_bytes() == B[".github/workflows/mlspec.yml"]:
+        if (root / ".mlspec-writing/journal").exists() and (root / ".github/workflows/mlspec.yml").read_bytes() == B[
+            ".github/workflows/mlspec.yml"
+        ]:
             middle = number
             break
     assert middle is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mlspec.artifacts import STAGING
 from mlspec.diagnostics import Diagnostic, Unable
@@ -14,6 +15,9 @@ from mlspec.writers.journal import Staging
 from mlspec.writers.publication import Publication, Report, at_paths, unowned_files
 from mlspec.writers.staging import stage
 from mlspec.writers.survey import Survey, refuse_losses, survey
+
+if TYPE_CHECKING:
+    from mlspec.writers.comparison import Comparison
 
 PATIENCE = 30.0
 """Seconds to wait for another mlspec in the same root."""
@@ -38,6 +42,13 @@ def write(publication: Publication, patience: float = PATIENCE) -> Report:
         except OSError as error:
             raise _unable(error) from None
     return _report(found, publication, healed)
+
+
+def compare(publication: Publication) -> Comparison:
+    """Return how the disk differs from a publication (see ``mlspec.writers.comparison``); nothing is written."""
+    from mlspec.writers.comparison import compare as held_against
+
+    return held_against(publication)
 
 
 def heal(root: str, patience: float = PATIENCE) -> bool:
