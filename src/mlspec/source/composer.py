@@ -304,7 +304,8 @@ class Composer:
             if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
                 depth += 1
                 if depth > limits.DEPTH:
-                    raise Stopped(faults.too_deep(self.at(event.start_mark.index, event.start_mark.index + 1)))
+                    begin: Any = event.start_mark
+                    raise Stopped(faults.too_deep(self.at(begin.index, begin.index + 1)))
             elif isinstance(event, (MappingEndEvent, SequenceEndEvent)):
                 depth -= 1
             end_mark: Any = event.end_mark

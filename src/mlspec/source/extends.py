@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -22,16 +21,22 @@ class Source:
     """A spec with its bases: one tree, one mark, and the files that made them.
 
     The tree has no key ``extends``; the marks keep that of the main file, so it can be pointed at. ``documents`` holds the
-    main file first, then the bases in the order they were read. ``digests`` maps paths from the repository root, with
-    slashes, to SHA-256 in hexadecimal.
+    main file first, then the bases in the order they were read.
     """
 
-    __slots__ = ("digests", "documents", "findings", "mark", "tree")
+    __slots__ = ("_inputs", "documents", "findings", "mark", "tree")
 
-    def __init__(self, tree: dict[str, Any], mark: Mark, documents: tuple[Document, ...], digests: dict[str, str]) -> None:
-        self.tree, self.mark, self.documents, self.digests = tree, mark, documents, digests
+    def __init__(self, tree: dict[str, Any], mark: Mark, documents: tuple[Document, ...], inputs: dict[str, bytes]) -> None:
+        self.tree, self.mark, self.documents, self._inputs = tree, mark, documents, inputs
         self.findings: tuple[Diagnostic, ...] = tuple(found for document in documents for found in document.findings)
         """Warnings about the text of the files."""
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each file in hexadecimal, by its path from the repository root; computed when asked for."""
+        import hashlib
+
+        return {path: hashlib.sha256(data).hexdigest() for path, data in sorted(self._inputs.items())}
 
 
 @code("MLS-E480", "base-outside")
@@ -160,7 +165,7 @@ class _Loading:
     def __init__(self, root: Path, display: Callable[[Path], str]) -> None:
         self.root, self.display = os.path.realpath(root), display
         self.documents: list[Document] = []
-        self.digests: dict[str, str] = {}
+        self.inputs: dict[str, bytes] = {}
         self.layers: dict[str, Layer] = {}
         self.diagnostics: list[Diagnostic] = []
         self.bytes = 0
@@ -174,7 +179,7 @@ class _Loading:
             tree, mark = self._read(Path(real), spec, self._fetch(Path(real), self.display(spec)), "written", [])
         if self.diagnostics:
             raise Rejected(self.diagnostics)
-        return Source(tree, mark, tuple(self.documents), self.digests)
+        return Source(tree, mark, tuple(self.documents), self.inputs)
 
     def _inside(self, real: str) -> bool:
         return real == self.root or real.startswith(self.root.rstrip(os.sep) + os.sep)
@@ -188,7 +193,7 @@ class _Loading:
     def _fetch(self, real: Path, name: str) -> bytes:
         data = read_file(real, name)
         self.bytes += len(data)
-        self.digests[os.path.relpath(real, self.root).replace(os.sep, "/")] = hashlib.sha256(data).hexdigest()
+        self.inputs[os.path.relpath(real, self.root).replace(os.sep, "/")] = data
         return data
 
     def _read(self, real: Path, path: Path, data: bytes, why: str, chain: list[tuple[str, str]]) -> Layer:
@@ -252,7 +257,7 @@ class _Loading:
         if len(chain) >= limits.CHAIN:
             self._report(too_many_bases(entry, f"more than {limits.CHAIN} files extend one another in a row"))
             return None
-        if len(self.digests) >= limits.FILES:
+        if len(self.inputs) >= limits.FILES:
             if not any(diagnostic.code == "MLS-E484" for diagnostic in self.diagnostics):
                 self._report(too_many_bases(entry, f"the spec is made of more than {limits.FILES:,} files"))
             return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 
 from mlspec.diagnostics import Finding, Rejected, diagnose
@@ -79,6 +78,8 @@ def find_hidden(source: SourceText) -> list[int]:
 
 def name_character(character: str) -> str:
     """Return a character as people can look it up: ``U+202E RIGHT-TO-LEFT OVERRIDE``."""
+    import unicodedata
+
     name = _NAMES.get(character) or unicodedata.name(
         character, "a control character" if ord(character) < 0xA0 else "a character without a name"
     )
