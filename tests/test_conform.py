@@ -14,6 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlspec.conform import MOST_DATA, TABLES, Kinds
 from mlspec.diagnostics import Unable
@@ -23,6 +25,7 @@ from mlspec.shape import compile_shape
 ROOT = pathlib.Path(__file__).parents[1]
 CRDS = pathlib.Path(os.environ.get("MLSPEC_CRDS", ROOT.parent / "shared" / "crds"))
 
+KINDS = Kinds.load()
 SERVICE: dict[str, Any] = {
     "apiVersion": "serving.kserve.io/v1beta1",
     "kind": "InferenceService",
@@ -155,6 +158,7 @@ def test_keys_of_lists_stand_once() -> None:
         ("metadata/annotations", {"a": True}),
         ("metadata/annotations", {"a": "x" * 262144}),
         ("metadata/annotations", {"a b": "x"}),
+        ("metadata/annotations", {1: "x"}),
         ("metadata/resourceVersion", "1"),
         ("metadata", {}),
         ("metadata", None),
@@ -186,6 +190,30 @@ def test_sizes() -> None:
     assert places(changed(config, "data/b", "é")) == ["data"]
     big = changed(DEPLOYMENT, "spec/template/spec/containers/0/args", ["x" * 1000] * 1600)
     assert [fault.expected for fault in Kinds.load().check(big)] == ["at most 1572864 bytes"]
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda below: st.lists(below, max_size=2) | st.dictionaries(st.text(max_size=3) | st.integers(), below, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([SERVICE, DEPLOYMENT]), st.data(), JUNK)
+def test_no_value_breaks_the_check(obj: dict[str, Any], data: st.DataObject, junk: Any) -> None:
+    found = below = copy.deepcopy(obj)
+    for _ in range(data.draw(st.integers(0, 6))):
+        key = data.draw(st.sampled_from(sorted(below) if isinstance(below, dict) else range(len(below)))) if below else 0
+        if not below or not isinstance(below[key], dict | list):
+            break
+        below = below[key]
+    if isinstance(below, dict):
+        below[data.draw(st.sampled_from([*sorted(below), "new"]))] = junk
+    for fault in KINDS.check(found):
+        assert fault.message
+        assert fault.expected
+        assert fault.rule
 
 
 def test_unknown_kinds_are_not_skipped() -> None:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlspec.shape import Fault, compile_pattern, compile_shape, freeze
+from mlspec.shape import Fault, compile_shape
+from mlspec.shape.explain import explain
+from mlspec.shape.values import compile_pattern, freeze
 
 KEYS = ["a", "b", "cc", "d-d"]
 PATTERNS = ["^a", "b$", "^[a-c]*$", r"\d", "^(a|b)+$", "[$]", "a|b$"]
@@ -83,7 +85,7 @@ def test_agrees_with_jsonschema(schema: Any, one: Any, value: Any) -> None:
 @given(schemas().filter(lambda schema: isinstance(schema, dict)), NO_REF, VALUES)
 def test_faults_are_there_even_when_asked_directly(schema: Any, one: Any, value: Any) -> None:
     shape = compile_shape(schema, definitions={"one": one})
-    assert bool(list(shape._explain(shape.schema, value, ()))) is not shape.accepts(value)
+    assert bool(list(explain(shape, shape.schema, value, ()))) is not shape.accepts(value)
 
 
 def test_recursive_definitions() -> None:

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from mlspec.diagnostics import nearest
-from mlspec.shape import Fault, Shape, compile_shape, describe, show
+from mlspec.shape import Fault, Shape, compile_shape
+from mlspec.shape.values import describe, show
 
 if TYPE_CHECKING:
     from mlspec.crds import CrdFolder
@@ -151,7 +152,7 @@ def check_metadata(obj: dict[str, Any]) -> Iterator[Fault]:
         yield Fault(("metadata", "name"), "name is missing", "a text", "required")
     annotations = metadata.get("annotations")
     if isinstance(annotations, dict):
-        size = sum(_bytes(key) + _bytes(value) for key, value in annotations.items())
+        size = sum(_bytes(part) for pair in annotations.items() for part in pair)
         if size > MOST_ANNOTATIONS:
             yield Fault(("metadata", "annotations"), f"found {size} bytes", f"at most {MOST_ANNOTATIONS} bytes", "maxLength")
 
@@ -186,7 +187,7 @@ def _lengths(value: Any) -> Iterator[int]:
             yield len(value)
         elif isinstance(value, dict):
             waiting.extend(value.values())
-            yield sum(map(len, value)) + len(value)
+            yield sum(_bytes(key) for key in value) + len(value)
         elif isinstance(value, list):
             waiting.extend(value)
             yield len(value)

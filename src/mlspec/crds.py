@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from mlspec.diagnostics import Unable
 from mlspec.rules import Rules
-from mlspec.shape import Fault, Shape, compile_shape, list_names
+from mlspec.shape import Fault, Shape, compile_shape
+from mlspec.shape.values import list_names
 from mlspec.structural import close_root
 
 SUFFIXES = {".yaml", ".yml", ".json"}
@@ -195,7 +196,7 @@ def _versions(document: Any, file: str) -> Iterator[tuple[str, Version]]:
                 schema = version["schema"]["openAPIV3Schema"]
                 closed = close_root(schema)
                 yield version["name"], Version(compile_shape(closed), Rules(schema, file), _is_opaque(closed))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _wrong(file, "is no complete CustomResourceDefinition: every version needs a name and schema.openAPIV3Schema") from error
     except ValueError as error:
         raise _wrong(file, f"holds a schema that cannot be used: {error}") from error

@@ -97,7 +97,9 @@ class Rules:
             # the API server refuses as well what a rule cannot look at
             yield Fault(rule.path, f"{rule.message or text}: there is no {error}", text, KEYWORD)
             return
-        except Exception as error:  # the package raises plain ones of many kinds; the rule is named in the notes
+        except BaseException as error:  # the package raises plain ones of many kinds, and a panic is no Exception
+            if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+                raise
             reason = str(error).split("\n", 1)[0]
             self._unable[rule.text] = reason.split(". ", 1)[0] if reason.startswith(UNKNOWN) else reason
             return

@@ -13,12 +13,14 @@ VALUES = (
 )
 """Keywords that are taken over as they are."""
 INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
-QUALIFIED = {
+QUALIFIED: dict[str, Any] = {
     "type": "string",
     "maxLength": 317,
     "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
 }
 """The name of a label or an annotation, with or without a prefix."""
+ANNOTATION = {**QUALIFIED, "pattern": "(?i)" + QUALIFIED["pattern"]}
+"""The name of an annotation, whose prefix may have capitals."""
 LABEL_VALUE = {"type": "string", "maxLength": 63, "pattern": r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"}
 LABELS = {"type": "object", "propertyNames": QUALIFIED, "additionalProperties": LABEL_VALUE}
 OWNER = {
@@ -37,7 +39,7 @@ METADATA: dict[str, Any] = {
         "generateName": {"type": "string"},
         "namespace": {"type": "string", "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"},
         "labels": LABELS,
-        "annotations": {"type": "object", "propertyNames": QUALIFIED, "additionalProperties": {"type": "string"}},
+        "annotations": {"type": "object", "propertyNames": ANNOTATION, "additionalProperties": {"type": "string"}},
         "finalizers": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
         "ownerReferences": {"type": "array", "items": OWNER},
     },
