@@ -33,6 +33,8 @@ class Request(NamedTuple):
     """A folder of CRDs that replace the built-in schemas of their kinds."""
     templates: FilePath | None = None
     """A folder of templates that replace built-in ones."""
+    texts: bool = True
+    """Whether built-in texts (the tree's README) are wanted; nothing in a spec can make them fail."""
 
 
 class Compiled(NamedTuple):
@@ -92,7 +94,7 @@ def compile_spec(spec: FilePath, root: FilePath, request: Request, kinds: Kinds,
     old = _read_lock((request.out or root) / where, where)
     examined = examine(spec, root, show, old.live if old else {}, old.pins if old else {})
     library = Library.load(request.templates, spec.parent, examined.source.tree.get("templates"))
-    manifests, live, found = render(examined, library, kinds, conformed)
+    manifests, live, found = render(examined, library, kinds, conformed, request.texts)
     diagnostics = suppress([*examined.diagnostics, *once(found, len(examined.plans))], examined.source.documents)
     if any(diagnostic.severity == "error" for diagnostic in diagnostics):
         raise Rejected(diagnostics)
@@ -103,7 +105,7 @@ def compile_spec(spec: FilePath, root: FilePath, request: Request, kinds: Kinds,
     return Compiled(examined.name, spec, root, tree, old, lock, where, tuple(manifests), names, examined), list(diagnostics)
 
 
-def render(examined: Examined, library: Library, kinds: Kinds, conformed: dict[str, int]) -> tuple[list[Manifest], dict[str, Any], list[Diagnostic]]:
+def render(examined: Examined, library: Library, kinds: Kinds, conformed: dict[str, int], texts: bool) -> tuple[list[Manifest], dict[str, Any], list[Diagnostic]]:
     """Render every environment and what the project has once; return manifests, what goes live, and what was found."""
     manifests: list[Manifest] = []
     live: dict[str, Any] = {}
@@ -125,7 +127,7 @@ def render(examined: Examined, library: Library, kinds: Kinds, conformed: dict[s
         found += examined.diagnose(findings, plan)
     if not found:
         plans = tuple(plan.watched() for plan in examined.plans)
-        made = [manifest for target in once.values() if target.render_project for manifest in fill(plans[0], target.render_project(plans), library)]
+        made = [manifest for target in once.values() if target.render_project for manifest in fill(plans[0], target.render_project(plans), library, texts=texts)]
         faults: list[Finding] = list(conform(made, kinds, lambda manifest, path: origin(manifest, path, library), conformed))
         found += examined.diagnose(faults, plans[0])
         manifests += made

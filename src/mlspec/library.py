@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mlspec import __version__
 from mlspec.diagnostics import Unable
 from mlspec.resources import templates_root
 from mlspec.target import View
@@ -104,13 +105,23 @@ class Library:
         found = self._compiled.get((name, kind))
         if found is None:
             if name.endswith(OBJECT):
-                from mlspec.template import compile_template
+                from mlspec.template.compiled import compile_template
 
-                found = Objects(compile_template(name, self.read, kind))
+                found = Objects(compile_template(name, self.read, kind, self._cache))
             else:
                 found = Text(name, self)
             self._compiled[name, kind] = found
         return found
+
+    @cached_property
+    def _cache(self) -> Any:
+        from mlspec.template.cache import open_cache
+
+        return open_cache(__version__)
+
+    def is_built_in(self, name: str) -> bool:
+        """Tell whether a template is the one that mlspec brings."""
+        return len(self.folders) == 1 or not any((folder / name).exists() for folder in self.folders[:-1])
 
     @cached_property
     def names(self) -> tuple[str, ...]:

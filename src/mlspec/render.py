@@ -12,7 +12,7 @@ from mlspec.location import Path, format_path
 from mlspec.patches import PatchFailed, matches, patch, patch_does_not_fit, patch_without_object, written
 from mlspec.plan.plan import Plan
 from mlspec.target import Rendering, Target
-from mlspec.library import Library
+from mlspec.library import OBJECT, Library
 
 SECTIONS = {"serving": "serving", "pipelines": "pipelines", "monitoring": "monitoring"}
 """Keys of ``platform`` whose systems deploy a section of the spec."""
@@ -73,9 +73,14 @@ def _child(plan: Plan, path: Path) -> bool:
     return mark is not None
 
 
-def fill(plan: Plan, renderings: Iterable[Rendering], library: Library) -> Iterator[Manifest]:
-    """Fill templates. A template that makes no object for its view gives nothing."""
+def fill(plan: Plan, renderings: Iterable[Rendering], library: Library, *, texts: bool = True) -> Iterator[Manifest]:
+    """Fill templates. A template that makes no object for its view gives nothing.
+
+    Without ``texts`` the built-in templates of text are left out: nothing in a spec can make them fail.
+    """
     for rendering in renderings:
+        if not texts and not rendering.template.endswith(OBJECT) and library.is_built_in(rendering.template):
+            continue
         template = library.template(rendering.template, type(rendering.view))
         if template.is_text:
             yield Manifest(plan, rendering, None, template.text(rendering.view))

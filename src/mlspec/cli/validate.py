@@ -34,7 +34,7 @@ def command(console: Console, paths: tuple[Path, ...], crds: Path | None, templa
     """
     from mlspec.compiler import Request, compile_specs
 
-    outcome = compile_specs(Request(paths=paths or (Path(),), crds=crds, templates=templates))
+    outcome = compile_specs(Request(paths=paths or (Path(),), crds=crds, templates=templates, texts=False))
     console.report(outcome.diagnostics, outcome.files)
     if any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics):
         return 1
