@@ -221,6 +221,7 @@ ITEMS = {
 DATA_KEY = {"type": "string", "maxLength": 253, "pattern": r"^[-._a-zA-Z0-9]+$"}
 DATA: dict[str, Any] = {"propertyNames": DATA_KEY}
 KNOWN |= {"ConfigMap": {"data": DATA, "binaryData": DATA}, "Secret": {"data": DATA, "stringData": DATA}}
+NEED_SPEC = {"CronJob", "HorizontalPodAutoscaler", "Job", "PersistentVolumeClaim", "Pod", "Experiment", "EventSource", "Sensor"}
 OPEN_MAP: dict[str, Any] = {"type": "object"}
 WHOLE: dict[str, dict[str, Any]] = {
     "Quantity": {"type": ["string", "number"], "pattern": QUANTITY},
@@ -377,8 +378,10 @@ def root(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
     node = expand(name, definitions)
     properties = {key: below for key, below in node["properties"].items() if key != "status"}
     properties |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": METADATA}
-    required = [key for key in node.get("required", ()) if key not in {"metadata", "status"}]
-    return {**node, "properties": properties, "required": required}
+    required = {key for key in node.get("required", ()) if key not in {"metadata", "status"}}
+    if name.rsplit(".", 1)[-1] in NEED_SPEC:
+        required.add("spec")
+    return {**node, "properties": properties, "required": sorted(required)}
 
 
 def core_definitions(folder: pathlib.Path | None) -> tuple[dict[str, Any], str]:
