@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     _end_on_sigterm()
+    # A compile makes much that lives until it ends and few cycles; looking for them often costs more than it frees.
+    gc.set_threshold(100_000, 50, 50)
     try:
         from mlspec.cli.console import Console
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -20,15 +19,26 @@ class Code:
     id: str
     name: str
     severity: Severity
-    page: str
+    text: str
+    """The docstring as it stands in the source."""
     security: bool
     """Security codes cannot be ignored by a comment in the spec."""
+
+    @property
+    def page(self) -> str:
+        """The manual page."""
+        from inspect import cleandoc
+
+        return cleandoc(self.text)
 
     @property
     def summary(self) -> str:
         """The first line of the page."""
         return self.page.split("\n", 1)[0]
 
+
+_GENERATOR = 0x20
+"""The flag of a generator function's code (inspect.CO_GENERATOR); inspect itself is dear to import."""
 
 CODES: dict[str, Code] = {}
 """Every code by its id; filled once, when the modules that raise them are imported (see mlspec.catalogue)."""
@@ -117,8 +127,8 @@ def code(id: str, name: str, *, severity: Severity = "error", security: bool = F
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         if id in CODES:
             raise ValueError(f"code {id} is taken by {CODES[id].name}")
-        entry = CODES[id] = Code(id, name, severity, inspect.cleandoc(function.__doc__ or ""), security)
-        if inspect.isgeneratorfunction(function):
+        entry = CODES[id] = Code(id, name, severity, function.__doc__ or "", security)
+        if function.__code__.co_flags & _GENERATOR:
 
             def check(*arguments: Any, **options: Any) -> list[Finding]:
                 return [Finding(entry, found) for found in function(*arguments, **options)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
+import sys
 from functools import cache
-from importlib import metadata
+from pathlib import Path
 
 from mlspec.target import Target
 
@@ -21,7 +23,28 @@ def find_targets() -> tuple[Target, ...]:
         if module.ispkg:
             target: Target = importlib.import_module(f"{__name__}.{module.name}").TARGET
             found[target.name] = target
-    for entry in metadata.entry_points(group=GROUP):
-        target = entry.load()
-        found[target.name] = target
+    if _is_extended():
+        from importlib import metadata
+
+        for entry in metadata.entry_points(group=GROUP):
+            target = entry.load()
+            found[target.name] = target
     return tuple(found[name] for name in sorted(found))
+
+
+def _is_extended() -> bool:
+    """Tell whether an installed package brings targets; reading its metadata properly costs more than the rest of a short run."""
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for name in names:
+            if name.endswith((".dist-info", ".egg-info")):
+                try:
+                    text = Path(folder, name, "entry_points.txt").read_text(encoding="utf-8", errors="replace")
+                except OSError:
+                    continue
+                if f"[{GROUP}]" in text:
+                    return True
+    return False
