@@ -24,8 +24,8 @@ def as_repository(story: str, folder: Path) -> Path:
 
 def files(root: Path) -> dict[str, bytes]:
     """Return what mlspec wrote: the tree and the locks."""
-    found = [file for file in root.rglob("*") if file.is_file() and (file.relative_to(root).parts[0] == "deploy" or file.name == "mlspec.lock")]
-    return {file.relative_to(root).as_posix(): file.read_bytes() for file in sorted(found)}
+    found = [*(root / "deploy").rglob("*"), *root.rglob("mlspec.lock")]
+    return {file.relative_to(root).as_posix(): file.read_bytes() for file in sorted(found) if file.is_file()}
 
 
 def update(story: str, root: Path) -> None:
