@@ -137,23 +137,28 @@ def _pieces(text: SourceText, environment: Environment) -> list[tuple[str, int, 
     """Cut a template at Jinja's marks: (what, start, end, inside)."""
     source = text.text
     found: list[tuple[str, int, int, str]] = []
-    at, begin, inside = 0, 0, 0
+    at, begin, inside, is_open = 0, 0, 0, False
     try:
         for _, token, value in environment.lex(source):
             if source[at : at + len(value)] != value:
                 raise Unreadable(_whitespace_control(text))
             if token in ("variable_begin", "block_begin", "comment_begin", "raw_begin"):
-                begin, inside = at, at + len(value)
+                begin, inside, is_open = at, at + len(value), True
             at += len(value)
             if token in ("variable_end", "block_end", "comment_end", "raw_end"):
                 what = {"variable_end": "expression", "block_end": "tag", "comment_end": "comment", "raw_end": "raw"}[token]
+                is_open = False
                 found.append((what, begin, at, source[inside : at - len(value)]))
     except TemplateSyntaxError as error:
-        line = text.line_starts[min(error.lineno, len(text.line_starts)) - 1]
+        start = begin if is_open else text.line_starts[min(error.lineno, len(text.line_starts)) - 1]
+        line = text.position(start)[0]
         message = str(error.message or error).rstrip(".")
         raise Unreadable(
-            codes.template_syntax(Span(text, line, line + len(text.line(error.lineno))), message[:1].lower() + message[1:])
+            codes.template_syntax(Span(text, start, text.line_starts[line - 1] + len(text.line(line))), message[:1].lower() + message[1:])
         ) from None
+    if is_open:
+        opening = Span(text, begin, inside)
+        raise Unreadable(codes.template_syntax(opening, f"this `{opening.words}` is never closed", "close it on the same line"))
     for what, start, end, _ in found:
         if what != "raw" and (_CONTROL.match(source, start) or _CONTROL.match(source, end - 3)):
             raise Unreadable(_whitespace_control(text))
@@ -164,6 +169,6 @@ def _whitespace_control(text: SourceText) -> Finding:
     match = _CONTROL.search(text.text)
     start, end = match.span() if match else (0, 0)
     finding: Finding = codes.template_syntax(
-        Span(text, start, end), "whitespace control has no meaning in a template", "leave out the - or +"
+        Span(text, start, end), "whitespace control means nothing in a template", "leave out the - or +"
     )
     return finding

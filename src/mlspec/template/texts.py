@@ -144,7 +144,10 @@ class Texts:
             if text in seen:
                 continue
             seen.add(text)
-            tree = self._environment.parse(self.loader(text))
+            try:
+                tree = self._environment.parse(self.loader(text), text)
+            except (LookupError, OSError):
+                continue  # whether it is needed turns out when it is rendered
             names |= meta.find_undeclared_variables(tree)
             waiting += [other for other in meta.find_referenced_templates(tree) if other]
         return names
