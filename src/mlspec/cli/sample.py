@@ -1,0 +1,74 @@
+"""A small spec that every target is shown, so that the names of its templates can be listed with values."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from mlspec.target import Rendering, Target, View
+
+SPEC = """\
+apiVersion: mlspec.dev/v1
+name: churn
+description: Who is about to leave?
+owner: {team: growth, email: growth@acme.example}
+platform:
+  PLATFORM
+  repository: {url: https://git.acme.example/growth/churn.git}
+  secrets: {externalSecrets: {store: vault}}
+  gateway: {istio: {name: public, namespace: gateways}}
+environments:
+  prod: {namespace: churn, cluster: https://k8s.acme.example}
+models:
+  churn: {framework: sklearn, version: 2.0.0, uri: s3://acme/churn/2.0.0, secret: model-store}
+  plain: {framework: xgboost, version: 1.0.0, uri: s3://acme/plain/1.0.0}
+serving:
+  churn:
+    model: churn
+    replicas: {min: 2, max: 6}
+    autoscale: {metric: cpu, target: 70%}
+    expose: {host: churn.acme.example}
+    rollout: {strategy: canary, steps: [10, 50], pause: 30m}
+    split: {plain: 5}
+    access: {from: [shop]}
+  plain: {model: plain}
+  both: {graph: {ensemble: [churn, plain]}}
+"""
+LIVE = {"prod/churn": {"version": "1.0.0", "model": "churn", "uri": "s3://acme/churn/1.0.0", "runtime": "sklearn", "step": "0"}}
+
+
+class Sample(NamedTuple):
+    """What a template is filled with."""
+
+    kind: type[View]
+    views: tuple[View, ...]
+    """Every view that the small spec gives it, richest story first."""
+
+
+def find_samples() -> dict[str, list[Sample]]:
+    """Return every template that a target fills, with the classes of views it is filled with and views of each."""
+    from mlspec.targets import find_targets
+
+    found: dict[str, dict[type[View], list[View]]] = {}
+    for target in find_targets():
+        for rendering in _renderings(target):
+            found.setdefault(rendering.template, {}).setdefault(type(rendering.view), []).append(rendering.view)
+    return {name: [Sample(kind, tuple(views)) for kind, views in kinds.items()] for name, kinds in sorted(found.items())}
+
+
+def _renderings(target: Target) -> Iterator[Rendering]:
+    """Yield what a target makes of the small spec, on the platform that is its own."""
+    from mlspec.examine import examine
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder).resolve()
+        spec = root / "mlspec.yaml"
+        own = "{}: {}".format(*target.platform) if target.platform else "gitops: argocd"
+        spec.write_text(SPEC.replace("PLATFORM", own), encoding="utf-8")
+        plans = examine(spec, root, Path.as_posix, LIVE, {}).plans
+    for plan in plans:
+        yield from target.render(plan)
+    if target.render_project:
+        yield from target.render_project(plans)
