@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from mlspec.location import Mark, Path, Site, locate
+from mlspec.location import Mark, Path, Site, SourceText, locate, walk
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -158,7 +158,7 @@ def diagnose(finding: Finding, root: Mark) -> Diagnostic:
     related += [Related(where, message) for where, message in found.related_sites]
     if finding.code.security:
         site = replace(site, excerpt="")
-    return Diagnostic(
+    diagnostic = Diagnostic(
         finding.code.id,
         finding.code.severity,
         found.message,
@@ -170,12 +170,37 @@ def diagnose(finding: Finding, root: Mark) -> Diagnostic:
         found.notes,
         "/".join(map(str, found.path)),
     )
+    return _keep_secrets(diagnostic, _texts(found, root))
+
+
+def _texts(found: Found, root: Mark) -> list[SourceText]:
+    """Return the texts that a finding may have quoted."""
+    marks = [root, *([found.mark] if found.mark is not None else [walk(root, found.path)[0]])]
+    marks += [walk(root, path)[0] for path, _ in found.related]
+    return list({id(mark.text): mark.text for mark in marks}.values())
+
+
+def _keep_secrets(diagnostic: Diagnostic, texts: Iterable[SourceText]) -> Diagnostic:
+    """Leave out of what is said whatever looks like a secret in the texts that it speaks of."""
+    secrets = frozenset[str]().union(*(text.hidden for text in texts))
+    if not secrets:
+        return diagnostic
+    from mlspec.secrecy import mask
+
+    return replace(
+        diagnostic,
+        message=mask(diagnostic.message, secrets),
+        help=mask(diagnostic.help, secrets),
+        label=mask(diagnostic.label, secrets),
+        related=tuple(Related(other.site, mask(other.message, secrets)) for other in diagnostic.related),
+        notes=tuple(mask(note, secrets) for note in diagnostic.notes),
+    )
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """Return the word that was probably meant: at most max(1, a third of its length) edits away; None when none is near."""
     best: str | None = None
-    limit = max(1, len(word) // 3)
+    limit = limit_of_best = max(1, len(word) // 3)
     for candidate in sorted(words):
         if candidate.lower().replace("_", "").replace("-", "") == word.lower().replace("_", "").replace("-", ""):
             return candidate
@@ -190,6 +215,7 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
 def _distance(a: str, b: str, limit: int) -> int:
     """Return the number of edits (insert, delete, replace, swap of neighbours) between two words, or limit + 1."""
     before: list[int] = []
+    last: list[int] = []
     row = list(range(len(b) + 1))
     for i, letter in enumerate(a, 1):
         before, last, row = last if i > 1 else [], row, [i]

@@ -64,11 +64,32 @@ class SourceText:
         end = starts[number] if number < len(starts) else len(self.text)
         return self.text[starts[number - 1] : end].rstrip("\r\n")
 
+    @cached_property
+    def secrets(self) -> list[tuple[int, int]]:
+        """Offsets of what looks like a secret; asked for only when there is something to say about the text."""
+        from mlspec.secrecy import find_secrets
+
+        return find_secrets(self.text)
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """The stretches of those secrets that no message may hold."""
+        from mlspec.secrecy import pieces
+
+        return pieces(self.text[start:end] for start, end in self.secrets)
+
+    @cached_property
+    def secret_lines(self) -> frozenset[int]:
+        """The numbers of the lines that hold a part of a secret, and are not to be shown."""
+        return frozenset(
+            line for start, end in self.secrets for line in range(self.position(start)[0], self.position(max(start, end - 1))[0] + 1)
+        )
+
     def site(self, start: int, end: int) -> Site:
-        """Return the site of the offsets [start, end)."""
+        """Return the site of the offsets [start, end). A line that holds a secret is not shown."""
         line, column = self.position(start)
         end_line, end_column = self.position(max(start, end))
-        return Site(self.file, line, column, end_line, end_column, self.line(line))
+        return Site(self.file, line, column, end_line, end_column, "" if line in self.secret_lines else self.line(line))
 
 
 class Mark:

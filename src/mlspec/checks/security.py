@@ -9,44 +9,8 @@ from typing import Any
 from mlspec.checks.subject import Project, Subject
 from mlspec.diagnostics import Found, code
 from mlspec.location import Path
+from mlspec.secrecy import SECRET_NAME, secret_in
 
-SECRETS: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("PRIVATE KEY",), r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY", "a private key"),
-    (("AKIA", "ASIA"), r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])", "an AWS access key"),
-    (("AIza",), r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{35}", "a Google API key"),
-    (("GOCSPX-", "ya29."), r"GOCSPX-[A-Za-z0-9_-]{20,}|(?<![A-Za-z0-9])ya29\.[A-Za-z0-9_-]{20,}", "a Google credential"),
-    (("AccountKey=", "SharedAccessKey="), r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{32,}", "an Azure key"),
-    (("sig=",), r"[?&;]sig=[A-Za-z0-9%+/_-]{20,}", "a signed Azure URL"),
-    (("Q~",), r"(?<![A-Za-z0-9])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}", "an Azure client secret"),
-    (
-        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
-        r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,})",
-        "a GitHub token",
-    ),
-    (
-        ("glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-"),
-        r"(?<![A-Za-z0-9])gl(?:pat|dt|rt|cbt|ptt|ft)-[A-Za-z0-9_.-]{20,}",
-        "a GitLab token",
-    ),
-    (("xox", "xapp-"), r"(?<![A-Za-z0-9])(?:xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,})", "a Slack token"),
-    (("hooks.slack.com/",), r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9/_-]{8,}", "a Slack webhook"),
-    (("hf_",), r"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{30,}", "a Hugging Face token"),
-    (("sk-",), r"(?<![A-Za-z0-9-])sk-(?:[A-Za-z0-9]{20,}|(?:proj|svcacct|admin|ant|or)-[A-Za-z0-9_-]{20,})", "an OpenAI key"),
-    (("sk_live_", "rk_live_"), r"(?<![A-Za-z0-9])[sr]k_live_[A-Za-z0-9]{20,}", "a Stripe key"),
-    (
-        ("npm_", "pypi-AgE", "dckr_pat_"),
-        r"(?<![A-Za-z0-9])(?:npm_[A-Za-z0-9]{36}|pypi-AgE[A-Za-z0-9_-]{40,}|dckr_pat_[A-Za-z0-9_-]{20,})",
-        "a registry token",
-    ),
-    (("dapi",), r"(?<![A-Za-z0-9])dapi[0-9a-f]{32}(?![0-9a-f])", "a Databricks token"),
-    (("eyJ",), r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", "a JSON web token"),
-    (("://",), r"://[^/\s:@?#\"']*:[^/\s@?#\"']+@", "a URL with a password"),
-    (("word=", "wd="), r"(?i)(?<![a-z])passw(?:or)?d=[^\s$<{*&\"']{4,}", "a password"),
-)
-"""Literal texts of which a secret holds one, its shape, and what it is. The literals make a clean spec cost microseconds."""
-SECRET_NAME = re.compile(
-    r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|TOKEN|SECRET|API_?KEY|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY|CREDENTIALS?)\Z", re.IGNORECASE
-)
 _RUN_TIME = re.compile(r"\$\{(?:inputs|outputs|steps)\.[^}]*\}")
 _FILE = re.compile(r"(?:/[A-Za-z0-9._-]+){2,}/?")
 _METADATA = re.compile(
@@ -82,14 +46,6 @@ def placed(tree: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
             left.extend(((*here, at), node[at]) for at in range(len(node) - 1, -1, -1))
 
 
-def secret_in(text: str) -> str:
-    """Say what kind of secret a text holds; nothing when it holds none."""
-    for literals, shape, words in SECRETS:
-        if any(literal in text for literal in literals) and re.search(shape, text):
-            return words
-    return ""
-
-
 @code("MLS-E501", "literal-secret", security=True)
 def literal_secret(project: Project) -> Iterator[Found]:
     """A secret is named, never written: what looks like a key, a token or a password is refused wherever it stands.
@@ -116,17 +72,19 @@ def literal_secret(project: Project) -> Iterator[Found]:
             )
 
 
-def variables(tree: Any) -> Iterator[tuple[Path, Any]]:
-    """Yield every environment variable and variable of the spec that is written in a tree."""
+def variables(tree: Any) -> Iterator[tuple[Path, str, Any]]:
+    """Yield place, name and value of every variable that is written in a tree: of environments, of the spec, of patched containers."""
     left: list[tuple[Path, Any]] = [((), tree)]
     while left:
         path, node = left.pop()
         if isinstance(node, list):
             left.extend(((*path, at), value) for at, value in enumerate(node) if isinstance(value, dict | list))
             continue
+        if isinstance(node.get("name"), str) and "value" in node and path[:1] == ("patches",):  # as a container writes it
+            yield (*path, "value"), node["name"], node["value"]
         for key, value in node.items():
             if key in ("env", "vars") and isinstance(value, dict):
-                yield from (((*path, key, name), given) for name, given in value.items())
+                yield from (((*path, key, name), str(name), given) for name, given in value.items())
             elif isinstance(value, dict | list):
                 left.append(((*path, key), value))
 
@@ -145,8 +103,7 @@ def literal_under_secret_name(project: Project) -> Iterator[Found]:
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris, env: {DB_PASSWORD: {secret: database/password}}}}
     """
-    for path, value in variables(project.tree):
-        name = str(path[-1])
+    for path, name, value in variables(project.tree):
         if not isinstance(value, str) or not value or not SECRET_NAME.search(name):
             continue
         harmless = _RUN_TIME.fullmatch(value) or (name.upper().endswith("CREDENTIALS") and _FILE.fullmatch(value))
