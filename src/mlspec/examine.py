@@ -44,7 +44,7 @@ def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], 
     """
     source = load(spec, root, display)
     tree, mark = source.tree, source.mark
-    found = [diagnose(finding, mark) for finding in parse(tree)]
+    found = [*source.findings, *(diagnose(finding, mark) for finding in parse(tree))]
     _stop(found, source)
     unsettled = Project(tree, mark, ())
     found += [diagnose(finding, mark) for check in find_checks().first for finding in check(unsettled)]
@@ -64,7 +64,7 @@ def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], 
         found += [diagnose(finding, mark) for finding in check_project(project)]
     pins, findings = pin(tree, spec.parent, pinned)
     found += [diagnose(finding, mark) for finding in findings]
-    found = once([*found, *source.findings], len(names))
+    found = once(found, len(names))
     _stop(found, source)
     return Examined(spec, root, source, tuple(_plan(subject, source, root, spec, live, pins) for subject in subjects), pins, tuple(found))
 

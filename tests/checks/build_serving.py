@@ -88,16 +88,20 @@ def project(text: str) -> Project:
     return Project(tree, mark, tuple(subjects))
 
 
+def project_checks(module: Any) -> tuple[Any, ...]:
+    return (*getattr(module, "FIRST_CHECKS", ()), *getattr(module, "PROJECT_CHECKS", ()))
+
+
 def findings(text: str, *modules: Any) -> list[tuple[str, str]]:
     """Return (code, path with / between its parts) of what the checks of some modules say of a spec, each once."""
     whole = project(text)
     said: dict[tuple[str, str], None] = {}
     for module in modules:
-        for check in module.CHECKS:
+        for check in getattr(module, "CHECKS", ()):
             for subject in whole.subjects:
                 for finding in check(subject):
                     said[finding.code.id, "/".join(map(str, finding.found.path))] = None
-        for check in module.PROJECT_CHECKS:
+        for check in project_checks(module):
             for finding in check(whole):
                 said[finding.code.id, "/".join(map(str, finding.found.path))] = None
     return list(said)
@@ -106,8 +110,8 @@ def findings(text: str, *modules: Any) -> list[tuple[str, str]]:
 def messages(text: str, *modules: Any) -> str:
     """Return everything that the checks of some modules say of a spec, as one text."""
     whole = project(text)
-    found = [f.found for m in modules for c in m.CHECKS for s in whole.subjects for f in c(s)]
-    found += [f.found for m in modules for c in m.PROJECT_CHECKS for f in c(whole)]
+    found = [f.found for m in modules for c in getattr(m, "CHECKS", ()) for s in whole.subjects for f in c(s)]
+    found += [f.found for m in modules for c in project_checks(m) for f in c(whole)]
     return "\n".join(f"{f.message} | {f.help} | {f.label} | {f.related}" for f in found)
 
 

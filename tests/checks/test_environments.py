@@ -1,7 +1,7 @@
 """Environments, overrides and the platform."""
 
 import pytest
-from build_serving import findings, messages
+from checks.build_serving import findings, messages
 
 from mlspec.checks import environments, overrides, platform
 
@@ -102,7 +102,7 @@ def test_near_name_is_offered():
 )
 def test_platform(text, expected):
     if "gateway: {}" in text:  # no environment can be made of it, so only the check itself is asked
-        from build_serving import load
+        from checks.build_serving import load
 
         from mlspec.checks.subject import Project
 

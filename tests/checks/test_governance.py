@@ -1,7 +1,7 @@
 """Governance, and the versions of mlspec that a spec allows."""
 
 import pytest
-from build_serving import findings, project
+from checks.build_serving import findings, project
 
 from mlspec.checks import governance, images
 

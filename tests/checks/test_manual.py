@@ -1,7 +1,7 @@
 """The manual pages of these checks: each Bad example gives its code, each Good one nothing."""
 
 import pytest
-from build_serving import examples, findings
+from checks.build_serving import examples, findings, project_checks
 
 from mlspec.checks import (
     environments,
@@ -36,7 +36,7 @@ MODULES = (
     patches,
     platform,
 )
-ALL = [check for module in MODULES for check in (*module.CHECKS, *module.PROJECT_CHECKS)]
+ALL = [check for module in MODULES for check in (*getattr(module, "CHECKS", ()), *project_checks(module))]
 
 
 @pytest.mark.parametrize("check", ALL, ids=lambda check: check.code.name)
@@ -48,7 +48,7 @@ def test_examples_of_the_manual(check):
 
 @pytest.mark.parametrize("check", ALL, ids=lambda check: check.code.name)
 def test_examples_have_the_shape_of_the_language(check):
-    from build_serving import load
+    from checks.build_serving import load
 
     from mlspec.spec.spec import Spec
 

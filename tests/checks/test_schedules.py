@@ -1,7 +1,7 @@
 """Schedules, time zones and dates."""
 
 import pytest
-from build_serving import findings
+from checks.build_serving import findings
 
 from mlspec.checks import schedules
 from mlspec.cron import parse_cron

@@ -1,7 +1,7 @@
 """Secrets, images, URIs, expressions and patches."""
 
 import pytest
-from build_serving import findings, messages
+from checks.build_serving import findings, messages
 
 from mlspec.checks import images, patches, platform, security
 

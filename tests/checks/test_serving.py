@@ -1,7 +1,7 @@
 """Endpoints, runtimes, traffic, graphs and resources."""
 
 import pytest
-from build_serving import findings
+from checks.build_serving import findings
 
 from mlspec.checks import graphs, resources, runtimes, serving, traffic
 

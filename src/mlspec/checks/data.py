@@ -229,7 +229,7 @@ def pin_of_other_format(subject: Subject) -> Iterator[Found]:
     """
     for name, dataset in subject.datasets.items():
         for pin, form in _TABLES.items():
-            if pin in (dataset.get("version") or {}) and dataset.get("format", form) != form:
+            if list(dataset.get("version") or ()) == [pin] and dataset.get("format", form) != form:
                 said = f"`{name}` is pinned as a {pin} table, and its format is {dataset['format']}"
                 related = ((("datasets", name, "format"), f"the format, {dataset['format']}"),)
                 yield Found(

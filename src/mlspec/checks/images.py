@@ -196,7 +196,7 @@ def scheme_not_allowed(subject: Subject) -> Iterator[Found]:
         match = _SCHEME.match(uri)
         if match is None:
             yield Found(path, f'"{uri}" is not a URI: it has no scheme', f"write one with {', '.join(schemes)}")
-        elif match[1] not in schemes:
+        elif match[1] not in schemes and not leads_to_metadata(uri):
             yield Found(
                 path,
                 f"the scheme {match[1]} cannot be used for {what}, expected one of {', '.join(schemes)}",

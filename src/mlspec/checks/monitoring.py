@@ -110,6 +110,7 @@ def outlier_share(subject: Subject) -> Iterator[Found]:
 
         models: {churn: {framework: sklearn, version: 1.0.0, uri: s3://m/churn}}
         serving: {churn: {model: churn, logging: {mode: request, sink: s3://d/requests}}}
+        platform: {storage: {secret: object-store}}
         datasets: {customers: {uri: s3://d/customers, version: {delta: 1}}}
         thresholds: {input-drift: {on: drift, rules: [{metric: psi, column: age, max: 0.2}]}}
         monitoring:
@@ -122,6 +123,7 @@ def outlier_share(subject: Subject) -> Iterator[Found]:
 
         models: {churn: {framework: sklearn, version: 1.0.0, uri: s3://m/churn}}
         serving: {churn: {model: churn, logging: {mode: request, sink: s3://d/requests}}}
+        platform: {storage: {secret: object-store}}
         datasets: {customers: {uri: s3://d/customers, version: {delta: 1}}}
         thresholds: {input-drift: {on: drift, rules: [{metric: psi, column: age, max: 0.2}]}}
         monitoring:
@@ -227,6 +229,7 @@ def requests_unknown(subject: Subject) -> Iterator[Found]:
         models: {churn: {framework: sklearn, version: 1.0.0, uri: s3://m/churn}}
         thresholds: {input-drift: {on: drift, rules: [{metric: psi, column: age, max: 0.2}]}}
         serving: {churn: {model: churn, logging: {mode: request, sink: s3://d/requests}}}
+        platform: {storage: {secret: object-store}}
         monitoring:
           churn:
             alerts: [input-drift]

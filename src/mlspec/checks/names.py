@@ -245,6 +245,9 @@ def reserved_project_name(project: Project) -> Iterator[Found]:
 def path_part(project: Project) -> Iterator[Found]:
     """A path in a spec is made of names that every system can store: no `.` or `..`, no trailing dot or space, no device.
 
+    A part has at most 255 bytes and begins with no dash, which programs would read as an option; a path has at most 1,024 bytes,
+    so that there is room below it.
+
     Bad::
 
         templates: ../shared/templates
@@ -257,8 +260,11 @@ def path_part(project: Project) -> Iterator[Found]:
     """
     output = project.tree.get("output", {})
     for path, text in ((("output", "root"), output.get("root")), (("templates",), project.tree.get("templates"))):
+        if len((text or "").encode()) > 1024:
+            yield Found(path, f"the path has {len(text.encode())} bytes, expected at most 1024", "write a shorter path")
+            continue
         for part in (text or "x").rstrip("/").split("/"):
-            if part in ("", ".", "..") or part[-1] in ". " or part.lower().split(".")[0] in WINDOWS or len(part.encode()) > 255:
+            if part in ("", ".", "..") or part[0] == "-" or part[-1] in ". " or part.lower().split(".")[0] in WINDOWS or len(part.encode()) > 255:
                 yield Found(
                     path, f'the path "{text}" has the part "{part}", which cannot stand in it', "write plain names with one / between them"
                 )

@@ -115,6 +115,11 @@ def literal_under_secret_name(project: Project) -> Iterator[Found]:
             yield Found(path, f"`{name}` is the name of a secret, but its value is written here", advice, label="the value is not shown")
 
 
+def leads_to_metadata(uri: str) -> bool:
+    """Tell whether a URI is the address of a machine's metadata service."""
+    return _METADATA.search(uri) is not None
+
+
 @code("MLS-E507", "metadata-address", security=True)
 def metadata_address(project: Project) -> Iterator[Found]:
     """No URL leads to the metadata service of a machine, which hands out its credentials.

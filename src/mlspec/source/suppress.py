@@ -64,7 +64,7 @@ def unused_ignore(mark: Mark, name: str) -> Found:
 
     Bad::
 
-        vars: {a: b} # mlspec: ignore[MLS-E103] written twice on purpose
+        vars: {a: b} # mlspec: ignore[MLS-W401] kept for the next release
 
     Good::
 
@@ -89,6 +89,21 @@ def ignored_security(mark: Mark, name: str) -> Found:
         vars: {a: b}
     """
     return Found((), f"{name} is a security code and cannot be ignored", "delete the comment, and do what the code asks for", mark=mark)
+
+
+@code("MLS-E581", "ignored-error")
+def ignored_error(mark: Mark, name: str) -> Found:
+    """Only warnings can be ignored by a comment; an error says that no right tree can be made.
+
+    Bad::
+
+        vars: {a: b} # mlspec: ignore[MLS-E202] it will be there later
+
+    Good::
+
+        vars: {a: b}
+    """
+    return Found((), f"{name} is an error and cannot be ignored", "delete the comment, and repair what the error says", mark=mark)
 
 
 def find_requests(document: Document) -> tuple[list[Request], list[Finding]]:
@@ -153,7 +168,7 @@ def suppress(
             unused_ignore(request.mark, name)
             for request in requests
             for name in request.codes
-            if name in codes and not codes[name].security and name not in request.used
+            if name in codes and codes[name].severity != "error" and name not in request.used
         ]
     kept += [diagnose(finding, finding.found.mark) for finding in findings if finding.found.mark is not None]
     return tuple(sorted(kept, key=lambda each: each.order))
@@ -167,12 +182,14 @@ def _judge(request: Request, codes: Mapping[str, Code]) -> list[Finding]:
             found.append(unknown_code(request.mark, name, nearest(name, codes)))
         elif codes[name].security:
             found.append(ignored_security(request.mark, name))
+        elif codes[name].severity == "error":
+            found.append(ignored_error(request.mark, name))
     return found
 
 
 def _ignored(diagnostic: Diagnostic, by_line: dict[tuple[str, int], list[Request]], codes: Mapping[str, Code]) -> bool:
     entry = codes.get(diagnostic.code)
-    if entry is not None and entry.security:
+    if entry is not None and (entry.security or entry.severity == "error"):
         return False
     hit = False
     for request in by_line.get((diagnostic.site.file, diagnostic.site.line), ()):
