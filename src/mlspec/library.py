@@ -23,14 +23,13 @@ class Text:
 
     is_text = True
 
-    def __init__(self, name: str, library: Library) -> None:
-        self._name, self._library = name, library
+    def __init__(self, name: str, texts: Any) -> None:
+        self._name, self._texts = name, texts
 
     def text(self, view: View) -> str:
         """Return the text with the names of a view."""
-        from mlspec.template.texts import render_text
-
-        return render_text(self._name, self._library.read, names_of(view)).rstrip("\n") + "\n"
+        text: str = self._texts.render(self._name, view)
+        return text.rstrip("\n") + "\n"
 
 
 class Objects:
@@ -57,6 +56,7 @@ class Library:
     def __init__(self, folders: tuple[Path, ...]) -> None:
         self.folders = folders
         self._compiled: dict[tuple[str, type], Any] = {}
+        self._texts: Any = None
 
     @classmethod
     def load(cls, request: Path | None, beside: Path, named: str | None) -> Library:
@@ -109,7 +109,7 @@ class Library:
 
                 found = Objects(compile_template(name, self.read, kind, self._cache))
             else:
-                found = Text(name, self)
+                found = Text(name, self._rendering())
             self._compiled[name, kind] = found
         return found
 
@@ -122,6 +122,14 @@ class Library:
     def is_built_in(self, name: str) -> bool:
         """Tell whether a template is the one that mlspec brings."""
         return len(self.folders) == 1 or not any((folder / name).exists() for folder in self.folders[:-1])
+
+    def _rendering(self) -> Any:
+        """Return what renders the texts of this library; Jinja compiles each of them once."""
+        if self._texts is None:
+            from mlspec.template.texts import Texts
+
+            self._texts = Texts(self.read)
+        return self._texts
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -87,6 +87,7 @@ class Texts:
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
         self._environment: Any = None
+        self._used: dict[str, frozenset[str]] = {}
 
     def render(self, name: str, view: Any, extra: Mapping[str, Any] | None = None) -> str:
         """Return a text; ``view`` is a mapping or an object, of which only the names that the text uses are read.
@@ -132,8 +133,14 @@ class Texts:
         environment.filters.update(QUOTING)
         return environment
 
-    def _names(self, name: str) -> set[str]:
+    def _names(self, name: str) -> frozenset[str]:
         """Return the names that a text and what it includes use."""
+        found = self._used.get(name)
+        if found is None:
+            found = self._used[name] = self._find_names(name)
+        return found
+
+    def _find_names(self, name: str) -> frozenset[str]:
         from jinja2 import meta
 
         names: set[str] = set()
@@ -150,7 +157,7 @@ class Texts:
                 continue  # whether it is needed turns out when it is rendered
             names |= meta.find_undeclared_variables(tree)
             waiting += [other for other in meta.find_referenced_templates(tree) if other]
-        return names
+        return frozenset(names)
 
     def _rejected(self, name: str, error: Exception) -> Exception:
         from jinja2 import TemplateNotFound, TemplateSyntaxError, UndefinedError
