@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from mlspec.diagnostics import nearest
+from mlspec.location import Path
 from mlspec.shape import Fault, Shape, compile_shape
 from mlspec.shape.values import describe, show
 
@@ -170,7 +171,20 @@ def check_size(obj: dict[str, Any]) -> Iterator[Fault]:
     if size * 8 > MOST_OBJECT:
         size = len(json.dumps(obj, default=str, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
         if size > MOST_OBJECT:
-            yield Fault((), f"found {size} bytes", f"at most {MOST_OBJECT} bytes", "maxLength")
+            yield Fault(_heaviest(obj), f"the object has {size} bytes, most of them here", f"at most {MOST_OBJECT} bytes", "maxLength")
+
+
+def _heaviest(obj: Any) -> Path:
+    """Return the way to the part of an object that holds more than half of what its parent holds, as far as there is one."""
+    path: Path = ()
+    while isinstance(obj, dict | list):
+        parts: list[tuple[Any, Any]] = list(obj.items() if isinstance(obj, dict) else enumerate(obj))
+        sizes = {key: sum(_lengths(value)) for key, value in parts}
+        heaviest = max(sizes, key=lambda key: sizes[key], default=None)
+        if heaviest is None or sizes[heaviest] * 2 < sum(sizes.values()):
+            break
+        path, obj = (*path, heaviest), obj[heaviest]
+    return path
 
 
 def _bytes(text: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -101,6 +102,14 @@ def _place(finding: Finding, mark: Mark, base: Mark, environment: str) -> Diagno
     """Place a finding of one environment; where an override made the difference, the line that it overrides is shown too."""
     diagnostic = diagnose(Finding(finding.code, finding.found, environment), mark)
     place, depth = walk(mark, finding.found.path)
+    if place.why != "override" and finding.found.mark is None:
+        # Of two values that disagree in this environment alone, the one that it overrides is at fault.
+        for at, (other, _) in enumerate(finding.found.related):
+            overridden, reached = walk(mark, other)
+            if overridden.why == "override" and reached == len(other):
+                swapped = Related(diagnostic.site, "what it disagrees with")
+                related = (*diagnostic.related[:at], swapped, *diagnostic.related[at + 1 :])
+                return replace(diagnostic, site=overridden.value_site(), related=related, label="")
     if place.why != "override" or not depth:
         return diagnostic
     before, reached = walk(base, finding.found.path)

@@ -122,7 +122,11 @@ def conform(manifests: Iterable[Manifest], kinds: Kinds, origin: Callable[[Manif
         source = kinds.source(manifest.object)
         counts[source] = counts.get(source, 0) + 1
         for fault in kinds.check(manifest.object):
-            yield does_not_conform(origin(manifest, fault.path), manifest.name, format_path(fault.path), fault.message, source)
+            yield does_not_conform(origin(manifest, fault.path), manifest.name, format_path(fault.path), _say(fault.message, fault.expected), source)
+
+
+def _say(message: str, expected: str) -> str:
+    return f"{message}, expected {expected}" if expected else message
 
 
 def unheard(plan: Plan, sections: Iterable[str], word: Mapping[str, str]) -> Iterator[Finding]:
@@ -223,4 +227,4 @@ def does_not_conform(path: Path, name: str, place: str, message: str, source: st
           reason: drain two pods at once
           merge: {spec: {maxUnavailable: 2}}
     """
-    return Found(path, f"{name} does not conform to {source}: `{place}` {message}", "change the value that made it, or the patch or template", label=f"made `{place}`")
+    return Found(path, f"{name} does not conform to {source}: {f'`{place}` ' if place else ''}{message}", "change the value that made it, or the patch or template", label=f"made `{place}`" if place else "made it")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlspec.checks.serving import containers
-from mlspec.checks.subject import Subject
+from mlspec.checks.security import leads_to_metadata, placed
+from mlspec.checks.subject import Project, Subject
 from mlspec.diagnostics import Found, code
 from mlspec.location import Path
 
@@ -228,5 +229,32 @@ def user_in_uri(subject: Subject) -> Iterator[Found]:
             yield Found(path, "the URI names a user", "remove what stands before the @, and name a secret", label="the value is not shown")
 
 
+_PORT = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/\s@]*@)?(?:\[[^\]\s]*\]|[^:/\s?#\[]*):([0-9]+)(?:[/?#].*)?")
+_ADDRESSES = frozenset({"url", "pushgateway", "api", "mlflow", "uri", "sink", "cluster", "current", "output", "oncall"})
+"""Fields that hold a URL or URI and nothing else."""
+
+
+@code("MLS-E284", "port-out-of-range")
+def port_out_of_range(project: Project) -> Iterator[Found]:
+    """A port is a number from 1 to 65535.
+
+    Bad::
+
+        platform: {monitoring: {prometheus: {url: "http://prometheus.monitoring.svc:90900"}}}
+
+    Good::
+
+        platform: {monitoring: {prometheus: {url: "http://prometheus.monitoring.svc:9090"}}}
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        serving: {iris: {model: iris}}
+    """
+    for path, text in placed(project.tree):
+        if path[-1] not in _ADDRESSES or ":" not in text:
+            continue
+        match = _PORT.fullmatch(text)
+        if match and not (len(match[1]) <= 5 and 1 <= int(match[1]) <= 65535):
+            yield Found(path, f"the port {match[1][:20]} does not exist, expected 1 to 65535", "write the port that the service listens on")
+
+
 CHECKS = (malformed_image, mutable_image, image_without_digest, scheme_not_allowed, user_in_uri)
-PROJECT_CHECKS = ()
+PROJECT_CHECKS = (port_out_of_range,)

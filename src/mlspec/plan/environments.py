@@ -73,6 +73,9 @@ def _leave_out(tree: dict[str, Any], mark: Mark, environment: str) -> Settled:
         items = tree.get(section)
         if not isinstance(items, dict):
             continue
+        if not items:  # an override removed the last one
+            changed[section] = None
+            continue
         gone = frozenset(name for name, item in items.items() if not _present(item, environment))
         if gone:
             absent[section] = gone

@@ -64,7 +64,11 @@ class References:
         if token[0] == "$${":
             return None if running else "${"
         if token[1] is None:
-            self.findings.append(unclosed_reference(path, token.string))
+            inner = token.string.find("${", token.end())
+            if 0 <= inner < token.string.find("}", token.end()):
+                self.findings.append(malformed_reference(path, f"{token.string[token.end() : inner]}${{...}}"))
+            else:
+                self.findings.append(unclosed_reference(path, token.string))
             return None
         name = token[1]
         root = name.split(".", 1)[0]

@@ -43,6 +43,8 @@ def _merge(tree: dict[str, Any], mark: Mark, over: dict[str, Any], over_mark: Ma
             result[key] = value
             below[key] = stamp(place, why, memo)
     at = mark if why == "override" else over_mark
+    if tree and not result:
+        at = below[next(reversed(over))]  # the null that emptied it is what there is to point at
     return result, Mark(at.text, at.start, at.end, at.key_start, at.key_end, below, at.why)
 
 

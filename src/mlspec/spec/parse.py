@@ -75,7 +75,7 @@ def _finding(fault: Any, tree: Any) -> Finding:
         return text_expected(path, context["shown"], context["expected"], context["quote"])
     if kind == "name":
         return malformed_name(path, str(fault["input"]) if isinstance(fault["input"], str) else shown, context["expected"], on_key)
-    if kind == "value" and context["typed"] == "str":
+    if kind == "value" and context["typed"] in ("str", "int", "Decimal"):
         return malformed_value(path, context["shown"], context["expected"], context["example"])
     if kind == "range":
         return out_of_range(path, context["shown"], context["expected"])
@@ -161,6 +161,9 @@ def unknown_field(path: Path, fields: list[str]) -> Found:
     key = str(path[-1])
     near = nearest(key, fields)
     known = ", ".join(fields) if len(fields) <= 12 else ""
+    before, colon, _ = key.partition(":")
+    if colon and before in fields:
+        return Found(path, f"unknown field `{key}` in {_place(path[:-1])}", f"write a space after `{before}:`", on="key", label="read as one word")
     help = f"did you mean `{near}`?" if near else (f"the fields here are {known}" if known else "remove it, or see the reference for the fields here")
     return Found(path, f"unknown field `{key}` in {_place(path[:-1])}", help, on="key", label="not a field of the language here")
 
@@ -219,7 +222,10 @@ def malformed_value(path: Path, shown: str, expected: str, example: str) -> Foun
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris, resources: {cpu: 500m, memory: 2Gi}}}
     """
-    return Found(path, f"{_place(path)} is {shown}, expected {expected}", f"write it like {example}" if example else f"write {expected}", label=f"expected {expected}")
+    help = f"write it like {example}" if example else f"write {expected}"
+    if "${ " in shown or " }" in shown:
+        help = "write a reference without spaces, like ${vars.bucket}"
+    return Found(path, f"{_place(path)} is {shown}, expected {expected}", help, label=f"expected {expected}")
 
 
 @code("MLS-E205", "unknown-word")
@@ -237,7 +243,7 @@ def unknown_word(path: Path, value: Any, words: list[str]) -> Found:
     """
     near = nearest(value, words) if isinstance(value, str) else None
     listed = ", ".join(words)
-    help = f"did you mean `{near}`? The words are {listed}" if near else f"write one of {listed}"
+    help = f"did you mean `{near}`?" if near else "write one of these words"
     return Found(path, f"{_place(path)} is {_show(value)}, expected one of {listed}", help, label="not one of the words here")
 
 

@@ -83,7 +83,7 @@ def text_scalar(
         elif number is not None and isinstance(value, int | Decimal) and not isinstance(value, bool):
             if (number == "signed" or value >= 0) and (above is None or value > above) and (below is None or value < below):
                 return value
-        elif isinstance(value, int | Decimal) and not isinstance(value, bool) and number is None:
+        elif isinstance(value, int | Decimal) and not isinstance(value, bool) and number is None and (search is None or search(str(value))):
             raise PydanticCustomError("text", "found {shown}, expected {expected}", {"shown": show(value), "expected": expected, "quote": f'"{value}"'})
         raise PydanticCustomError(
             kind, "found {shown}, expected {expected}", {"shown": show(value), "expected": expected, "example": example, "typed": str(type(value).__name__)}
@@ -152,10 +152,10 @@ Ratio = Annotated[
     Any,
     text_scalar("a ratio: 0% to 100%, or a decimal between 0 and 1 with a dot", PERCENT, example="1% or 0.01", number="any", above=Decimal(0), below=Decimal(1)),
 ]
-Cpu = Annotated[Any, text_scalar("a quantity of cpu", r"[0-9]{1,6}m|[0-9]{1,6}(?:\.[0-9]{1,3})?", example="500m or 2", number="any", above=Decimal(0), below=Decimal(1000000))]
+Cpu = Annotated[Any, text_scalar("a quantity of cpu above 0", r"[0-9]{1,6}m|[0-9]{1,6}(?:\.[0-9]{1,3})?", example="500m or 2", number="any", above=Decimal(0), below=Decimal(1000000))]
 Memory = Annotated[
     Any,
-    text_scalar("a quantity of bytes", r"[0-9]{1,15}(?:\.[0-9]{1,6})?(?:[kMGTPE]|[KMGTPE]i)?", example="512Mi or 4Gi", number="any", above=Decimal(0), below=Decimal(10**18)),
+    text_scalar("a quantity of bytes above 0", r"[0-9]{1,15}(?:\.[0-9]{1,6})?(?:[kMGTPE]|[KMGTPE]i)?", example="512Mi or 4Gi", number="any", above=Decimal(0), below=Decimal(10**18)),
 ]
 Bound = Annotated[
     Any,
