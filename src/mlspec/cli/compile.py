@@ -105,6 +105,7 @@ def _write(
     console: Console, outcome: Outcome, out: Path | None, environments: tuple[str, ...], *, overwrite_edits: bool, verbose: bool
 ) -> None:
     from mlspec.cli.publishing import publications
+    from mlspec.compiler import show
     from mlspec.writers.disk import write
 
     for publication in publications(outcome.projects, out, environments, overwrite_edits=overwrite_edits):
@@ -119,4 +120,4 @@ def _write(
                 for path in files:
                     console.say(f"  {sign} {path}")
         counts = ", ".join([*(f"{len(files)} {verb}" for verb, _, files in groups if files), f"{len(report.unchanged)} unchanged"])
-        console.say(f"{counts} in {publication.root}")
+        console.say(f"{counts} in {show(Path(publication.root))}")
