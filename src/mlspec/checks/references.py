@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from mlspec.checks.steps import Tree, needs, pipelines, whole_step
 from mlspec.checks.subject import Project, Subject
 from mlspec.diagnostics import Found, code, nearest
-from mlspec.location import Path, format_path
+from mlspec.location import Path, format_path, walk
 
 _NOUNS = {
     "datasets": "dataset",
@@ -231,6 +231,12 @@ def absent_name(subject: Subject) -> Iterator[Found]:
     """
     for reference in references(subject) if subject.absent else ():
         if reference.name not in subject.absent.get(reference.section, ()):
+            continue
+        home, reached = walk(subject.mark, reference.home)
+        if home.why == "override" and reached == len(reference.home) and home.children is None:
+            said = f"the {reference.noun} `{reference.name}` is removed here, and `{format_path(reference.path)}` names it"
+            advice = f"remove what names it in `{subject.environment}` too, or keep `{reference.name}`"
+            yield Found(reference.home, said, advice, label="removed here", related=((reference.path, "named here"),))
             continue
         place, gone = format_path(reference.path), f"left out of the environment `{subject.environment}`"
         said = f"`{place}` names the {reference.noun} `{reference.name}`, which is {gone}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlspec.location import Mark
+from mlspec.location import Mark, walk
 from mlspec.source.layers import merge
 
 Tree = Mapping[str, Any]
@@ -73,16 +73,14 @@ def _leave_out(tree: dict[str, Any], mark: Mark, environment: str) -> Settled:
         items = tree.get(section)
         if not isinstance(items, dict):
             continue
-        if not items:  # an override removed the last one
-            changed[section] = None
-            continue
         gone = frozenset(name for name, item in items.items() if not _present(item, environment))
-        if gone:
-            absent[section] = gone
+        removed = _removed(mark.child(section), items)
+        if gone or removed:
+            absent[section] = gone | removed
             items = {name: item for name, item in items.items() if name not in gone}
             changed[section] = items or None
         if section == "pipelines":
-            kept = {name: _leave_steps_out(pipeline, environment, absent, name) for name, pipeline in items.items()}
+            kept = {name: _leave_steps_out(pipeline, environment, absent, name, mark) for name, pipeline in items.items()}
             if any(kept[name] is not items[name] for name in items):
                 changed[section] = kept
     if changed:
@@ -90,14 +88,22 @@ def _leave_out(tree: dict[str, Any], mark: Mark, environment: str) -> Settled:
     return Settled(tree, mark, absent)
 
 
-def _leave_steps_out(pipeline: Any, environment: str, absent: dict[str, frozenset[str]], name: str) -> Any:
+def _removed(mark: Mark | None, items: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names that a null of an override took out of a section: their marks are still there."""
+    return frozenset(mark.children).difference(items) if mark is not None and isinstance(mark.children, dict) else frozenset()
+
+
+def _leave_steps_out(pipeline: Any, environment: str, absent: dict[str, frozenset[str]], name: str, mark: Mark) -> Any:
     steps = pipeline.get("steps") if isinstance(pipeline, dict) else None
     if not isinstance(steps, dict):
         return pipeline
     gone = frozenset(step for step, item in steps.items() if not _present(item, environment))
+    place, depth = walk(mark, ("pipelines", name, "steps"))
+    removed = _removed(place, steps) if depth == 3 else frozenset()
+    if gone or removed:
+        absent[f"pipelines.{name}.steps"] = gone | removed
     if not gone:
         return pipeline
-    absent[f"pipelines.{name}.steps"] = gone
     return {**pipeline, "steps": {step: item for step, item in steps.items() if step not in gone}}
 
 
