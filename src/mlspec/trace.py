@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from mlspec.location import Path
-from mlspec.render import Manifest
-from mlspec.target import watch
 from mlspec.library import Library
+from mlspec.location import Path
+from mlspec.plan.node import Told
+from mlspec.render import Manifest
+from mlspec.target import View, Watch, watch
+from mlspec.template.runtime import Leaf
 
 
 class Cause(NamedTuple):
@@ -28,20 +31,46 @@ def causes(manifest: Manifest, library: Library) -> list[Cause]:
     """Return what made each value of an object, in the order in which they stand."""
     template = library.template(manifest.rendering.template, type(manifest.rendering.view))
     view = _fresh(manifest)
-    notes = watch(view, view._plan.reads)
-    made: list[Cause] = []
-    for leaf in template.trace(view):
-        reads = {path for chain in leaf.reads if chain for path in notes.origins.get(str(chain[0]), ())}
-        conditions = {path for chain in leaf.conditions if chain for path in notes.origins.get(str(chain[0]), ())}
-        made.append(Cause(leaf.path, leaf.template, leaf.line, tuple(sorted(reads, key=str)), tuple(sorted(conditions, key=str))))
-    return made
+    notes = watch(view, vars(view)["_plan"].reads)
+    leaves = template.trace(view)
+    told: dict[str, set[Path]] = {}
+    for leaf in leaves:
+        if isinstance(leaf.value, Told):
+            for name in _names(leaf.reads):
+                told.setdefault(name, set()).add(leaf.value.path)
+    return [Cause(leaf.path, leaf.template, leaf.line, _spec(leaf, notes, told), _sorted(_origins(_names(leaf.conditions), notes))) for leaf in leaves]
 
 
-def _fresh(manifest: Manifest):  # type: ignore[no-untyped-def]
+def _spec(leaf: Leaf, notes: Watch, told: dict[str, set[Path]]) -> tuple[Path, ...]:
+    """Return what went into a leaf: its own place when its text came from there whole, else what its names read.
+
+    Where other leaves of the same name have places of their own, those places did not make this one.
+    """
+    if isinstance(leaf.value, Told):
+        return (leaf.value.path,)
+    names = _names(leaf.reads)
+    reads = _origins(names, notes)
+    elsewhere = {path for name in names for path in told.get(name, ())}
+    return _sorted(reads - elsewhere or reads)
+
+
+def _names(chains: Iterable[tuple[Any, ...]]) -> set[str]:
+    return {str(chain[0]) for chain in chains if chain}
+
+
+def _origins(names: set[str], notes: Watch) -> set[Path]:
+    return {path for name in names for path in notes.origins.get(name, ())}
+
+
+def _sorted(paths: set[Path]) -> tuple[Path, ...]:
+    return tuple(sorted(paths, key=str))
+
+
+def _fresh(manifest: Manifest) -> View:
     """Return the view of a manifest as if nothing of it had been read."""
     view = manifest.rendering.view
     kind = type(view)
-    twin = object.__new__(kind)
+    twin: View = object.__new__(kind)
     twin.__dict__.update(view.__dict__)
     plan = twin.__dict__["_plan"] if "_plan" in twin.__dict__ else manifest.plan
     watched = plan.watched()

@@ -17,6 +17,11 @@ class Reads:
         self.paths: set[Path] = set()
         self._open: list[set[Path]] = []
 
+    @property
+    def watching(self) -> bool:
+        """Whether a part is being watched."""
+        return bool(self._open)
+
     def add(self, path: Path) -> None:
         """Note that a leaf was read."""
         self.paths.add(path)
@@ -37,6 +42,22 @@ class Reads:
         return self._open.pop()
 
 
+class Told(str):
+    """A text that knows where in the spec it stands; given out while a part is watched, so that a value keeps its own origin."""
+
+    __slots__ = ("path",)
+    path: Path
+
+
+def _tell(value: Any, path: Path, reads: Reads) -> Any:
+    reads.add(path)
+    if type(value) is str and reads.watching:
+        told = Told(value)
+        told.path = path
+        return told
+    return value
+
+
 class Node:
     """One map of a plan, read by attribute or by key. What is not there is None."""
 
@@ -54,9 +75,7 @@ class Node:
             return Node(value, (*self._path, key), self._reads)
         if type(value) is list:
             return self._items(value, (*self._path, key))
-        if value is not None:
-            self._reads.add((*self._path, key))
-        return value
+        return None if value is None else _tell(value, (*self._path, key), self._reads)
 
     def _items(self, values: list[Any], path: Path) -> list[Any]:
         made: list[Any] = []
@@ -66,8 +85,7 @@ class Node:
             elif type(value) is list:
                 made.append(self._items(value, (*path, at)))
             else:
-                self._reads.add((*path, at))
-                made.append(value)
+                made.append(_tell(value, (*path, at), self._reads))
         return made
 
     def __contains__(self, key: str) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any, NoReturn
 
 from mlspec.template.cache import Cache
-from mlspec.template.runtime import NAMES, Fault, Leaf
+from mlspec.template.runtime import NAMES, Fault, Leaf, kept
 
 Loader = Callable[[str], str]
 """Gives the text of a template by its name, relative to the templates folder; raises KeyError or OSError when there is none."""
@@ -31,7 +31,8 @@ class Template:
             scope[f"F_{filter_name}"] = known.function
         scope["X"] = self._render
         exec(code, scope)  # noqa: S102 - our own generated code
-        self._objects, self._text, self._trace = scope["objects"], scope["text"], scope["trace"]
+        self._objects, self._text = scope["objects"], scope["text"]
+        self._trace = FunctionType(scope["trace"].__code__, {**scope, "D": kept})
 
     def objects(self, view: Any) -> dict[str, Any] | None:
         """Return the object as plain data of its own; None when a block around the whole document leaves it out."""

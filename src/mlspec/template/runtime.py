@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
@@ -57,23 +57,32 @@ def absent() -> NoReturn:
     raise Fault("the value is absent", absent=True)
 
 
-def data(value: Any, depth: int = 0) -> Any:
+def _same(text: str) -> str:
+    return text
+
+
+def kept(value: Any, depth: int = 0) -> Any:
+    """Return a value as ``data`` does, but leave texts of their own class as they are: a view may tell where they come from."""
+    return data(value, depth, _same)
+
+
+def data(value: Any, depth: int = 0, text: Callable[[str], str] = str.__str__) -> Any:
     """Return a value as plain data of its own: dict, list, text, integers, decimals, booleans, None. Raises Fault for all else."""
     if value is None and not depth:
         absent()
     if value is None or value.__class__ in ATOMS:
         return value
     if isinstance(value, str):
-        return str.__str__(value)
+        return text(value)
     if isinstance(value, Mapping):
         plain = {}
         for key, child in value.items():
             if not isinstance(key, str):
                 raise Fault(f"the key {key!r} is no text")
-            plain[str.__str__(key)] = data(child, depth + 1)
+            plain[str.__str__(key)] = data(child, depth + 1, text)
         return plain
     if isinstance(value, list | tuple):
-        return [data(child, depth + 1) for child in value]
+        return [data(child, depth + 1, text) for child in value]
     if isinstance(value, bool | Decimal):
         return value
     if isinstance(value, int):
@@ -214,7 +223,7 @@ def leaves(  # noqa: PLR0917
             further = ((*reads[0], name), *reads[1:]) if whole else reads
             leaves(out, (*path, name), child, template, line, further, conditions, whole)
         return
-    out.append(Leaf(path, data(value, len(path)), template, line, reads, conditions))
+    out.append(Leaf(path, kept(value, len(path)), template, line, reads, conditions))
 
 
 NAMES: dict[str, Any] = {

@@ -72,7 +72,7 @@ def edited_output(path: str) -> Found:
     Bad (shell)::
 
         mlspec compile
-        sed -i 's/cpu: 500m/cpu: 900m/' deploy/churn/default/serving-*.yaml
+        find deploy -name 'serving-*.yaml' -exec sed -i 's/cpu: 500m/cpu: 900m/' {} +
         mlspec compile
 
     Good (shell)::

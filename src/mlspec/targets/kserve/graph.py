@@ -19,15 +19,9 @@ class GraphView(ComponentView):
     """Endpoints combined."""
 
     @property
-    def annotations(self) -> dict[str, str]:
-        """Deployment mode, autoscaler, and whom to ask."""
-        mode = "Knative" if self._plan.node.platform.serving.kserve.mode == "knative" else "Standard"
-        return {"serving.kserve.io/deploymentMode": mode, **super().annotations}
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """The labels of every object, and that which keeps KServe's own route inside the cluster."""
-        return {**super().labels, "networking.kserve.io/visibility": "cluster-local"}
+    def mode(self) -> str:
+        """The deployment mode."""
+        return "Knative" if self._plan.node.platform.serving.kserve.mode == "knative" else "Standard"
 
     @property
     def service_account(self) -> str:

@@ -69,12 +69,15 @@ class ServiceView(View):
 
     @property
     def labels(self) -> dict[str, str]:
-        """The labels of every object, the version, and those that keep KServe's own route inside the cluster and name the queue."""
-        made = labels(self._plan, self._endpoint, self.version)
-        made["networking.kserve.io/visibility"] = "cluster-local"
-        if self._entry.place and self._entry.place.queue is not None:
-            made["kueue.x-k8s.io/queue-name"] = self._entry.place.queue
-        return made
+        """The labels of every object, and the version."""
+        return labels(self._plan, self._endpoint, self.version)
+
+    @property
+    def queue(self) -> str | None:
+        """The Kueue queue."""
+        place = self._entry.place
+        queue: str | None = place.queue if place else None
+        return queue
 
     @property
     def version(self) -> str:
@@ -86,12 +89,18 @@ class ServiceView(View):
 
     @property
     def annotations(self) -> dict[str, str]:
-        """Deployment mode, autoscaler, scraping, and whom to ask."""
-        made = {"serving.kserve.io/deploymentMode": "Knative" if self._knative else "Standard"}
-        if not self._knative:
-            made["serving.kserve.io/autoscalerClass"] = self._scaling
-        made["serving.kserve.io/enable-prometheus-scraping"] = "true"
-        return {**made, **contacts(self._plan)}
+        """Whom to ask."""
+        return contacts(self._plan)
+
+    @property
+    def mode(self) -> str:
+        """The deployment mode."""
+        return "Knative" if self._knative else "Standard"
+
+    @property
+    def autoscaler(self) -> str | None:
+        """What scales it, in Standard mode."""
+        return None if self._knative else self._scaling
 
     @property
     def service_account(self) -> str:

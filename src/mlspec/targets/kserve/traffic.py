@@ -92,7 +92,16 @@ class RouteView(ComponentView):
             return [Backend(self._service(self._preview), 100)]
         if not self._versions:
             return [Backend(self._endpoint, 100)]
+        self._read_shares()
         return [Backend(self._service(version), version.weight) for version in self._versions if version.role != "shadow"]
+
+    def _read_shares(self) -> None:
+        """Read again what the shares were made from: versions are made before a view is, and `mlspec why` asks the view."""
+        entry = self._entry
+        if any(version.role == "canary" for version in self._versions):
+            _ = entry.rollout.strategy == "canary" and list(entry.rollout.steps)
+        if "split" in entry:
+            _ = [entry.split[name] for name in sorted(entry.split)]
 
     @property
     def filters(self) -> list[dict[str, Any]]:
