@@ -87,7 +87,7 @@ def fill(plan: Plan, renderings: Iterable[Rendering], library: Library, *, texts
             continue
         item = template.objects(rendering.view)
         if item is not None:
-            yield Manifest(plan, rendering, item, template.text(rendering.view))
+            yield Manifest(plan, rendering, item, emit(item))
 
 
 def apply_patches(plan: Plan, manifests: list[Manifest]) -> list[Finding]:
