@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mlspec import __version__
-from mlspec.diagnostics import Unable
+from mlspec.diagnostics import Diagnostic, Rejected, Unable
 from mlspec.resources import templates_root
 from mlspec.target import View
 
@@ -107,11 +108,26 @@ class Library:
             if name.endswith(OBJECT):
                 from mlspec.template.compiled import compile_template
 
-                found = Objects(compile_template(name, self.read, kind, self._cache))
+                try:
+                    found = Objects(compile_template(name, self.read, kind, self._cache))
+                except Rejected as rejected:
+                    raise Rejected(map(self.placed, rejected.diagnostics)) from None
             else:
                 found = Text(name, self._rendering())
             self._compiled[name, kind] = found
         return found
+
+    def placed(self, diagnostic: Diagnostic) -> Diagnostic:
+        """Name the file of a template, instead of the template, where it is not one that mlspec brings."""
+        name = diagnostic.site.file
+        file = None if self.is_built_in(name) else self.find(name)
+        if file is None:
+            return diagnostic
+        try:
+            shown = file.resolve().relative_to(Path.cwd()).as_posix()
+        except ValueError:
+            shown = file.as_posix()
+        return replace(diagnostic, site=replace(diagnostic.site, file=shown))
 
     @cached_property
     def _cache(self) -> Any:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mlspec.cli.sample import Sample
-from mlspec.diagnostics import Diagnostic, Finding, Rejected, Unable, diagnose
+from mlspec.diagnostics import Diagnostic, Finding, Rejected, diagnose
 from mlspec.library import OBJECT, Library, names_of
 from mlspec.location import Path as Place
 from mlspec.location import SourceText, format_path
@@ -48,7 +47,7 @@ def examine_templates(library: Library, samples: Mapping[str, list[Sample]]) -> 
                 found = list(_faults_of_object(name, reader, sample) if name.endswith(OBJECT) else _faults_of_text(name, reader, sample))
             except Rejected as rejected:
                 found = list(rejected.diagnostics)
-            fit.diagnostics += [_shown(diagnostic, library) for diagnostic in found]
+            fit.diagnostics += map(library.placed, found)
         for read in sorted(reader.names):
             fit.used.setdefault(read, []).append(name)
     fit.diagnostics = sorted(dict.fromkeys(fit.diagnostics), key=lambda diagnostic: diagnostic.order)
@@ -127,22 +126,3 @@ def _undeclared(text: str, known: set[str]) -> Iterator[tuple[str, int]]:
     for node in tree.find_all(nodes.Name):
         if node.name in missing:
             yield node.name, node.lineno
-
-
-def _shown(diagnostic: Diagnostic, library: Library) -> Diagnostic:
-    """Name the file of a template where it is not one that mlspec brings."""
-    name = diagnostic.site.file
-    try:
-        file = library.find(name)
-    except Unable:
-        return diagnostic
-    if file is None or library.is_built_in(name):
-        return diagnostic
-    return replace(diagnostic, site=replace(diagnostic.site, file=_relative(file)))
-
-
-def _relative(file: Path) -> str:
-    try:
-        return file.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return file.as_posix()
