@@ -123,3 +123,48 @@ def test_refused(case, tmp_path, capsys):
         assert error["message"], "a message"
         assert error["help"], "an action"
     assert status == 1
+
+
+UNFINISHED = {"MLS-E803"}
+"""The code of what is not written yet; a right spec may meet it."""
+
+
+def good() -> Iterator[object]:
+    """Yield the specs that are right, however odd they look."""
+    for part in re.split(r"^=== ", (FOLDER.parent / "good_inputs.txt").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        title, _, text = part.partition("\n")
+        yield pytest.param(complete(expand(text)), id=title)
+
+
+def errors_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Validate a folder; return its errors."""
+    main(["validate", "--format", "json", str(folder)])
+    out, err = capsys.readouterr()
+    assert "bug in mlspec" not in err
+    found = json.loads(out)["diagnostics"]
+    return [f"{e['code']} {e['line']}:{e['column']} {e['message']}" for e in found if e["severity"] == "error" and e["code"] not in UNFINISHED]
+
+
+@pytest.mark.parametrize("text", list(good()))
+def test_accepted(text, tmp_path, capsys):
+    assert errors_of(repository(tmp_path, text.encode()), capsys) == []
+
+
+SMALL = complete("serving: {iris: {model: iris}}\n").encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\xef\xbb\xbf" + SMALL, id="a byte order mark"),
+        pytest.param(SMALL.replace(b"\n", b"\r\n"), id="CRLF"),
+        pytest.param(b"\xef\xbb\xbf" + SMALL.replace(b"\n", b"\r\n"), id="both"),
+        pytest.param(SMALL.replace(b"\n", b"\r\n", 2), id="mixed line ends"),
+        pytest.param(b"---\n" + SMALL + b"...\n", id="document markers"),
+        pytest.param(SMALL.rstrip(b"\n"), id="no line end"),
+        pytest.param(SMALL + b"\n" * 1000, id="blank lines"),
+        pytest.param(SMALL + b"# " + b"x" * 100_000, id="a long comment"),
+    ],
+)
+def test_accepted_bytes(data, tmp_path, capsys):
+    assert errors_of(repository(tmp_path, data), capsys) == []

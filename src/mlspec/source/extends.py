@@ -15,6 +15,8 @@ from mlspec.source.layers import Layer, merge
 from mlspec.source.reader import Document, read
 
 KEY = "extends"
+REQUIRED = ("apiVersion", "name", "owner")
+"""A null under any other key at the top stands for a key that is not written."""
 
 
 class Source:
@@ -179,7 +181,8 @@ class _Loading:
             tree, mark = self._read(Path(real), spec, self._fetch(Path(real), self.display(spec)), "written", [])
         if self.diagnostics:
             raise Rejected(self.diagnostics)
-        return Source(tree, mark, tuple(self.documents), self.inputs)
+        written = {key: value for key, value in tree.items() if value is not None or key in REQUIRED}
+        return Source(written, mark, tuple(self.documents), self.inputs)
 
     def _inside(self, real: str) -> bool:
         return real == self.root or real.startswith(self.root.rstrip(os.sep) + os.sep)

@@ -84,9 +84,13 @@ def text_scalar(
             if (number == "signed" or value >= 0) and (above is None or value > above) and (below is None or value < below):
                 return value
         elif isinstance(value, int | Decimal) and not isinstance(value, bool) and number is None and (search is None or search(str(value))):
-            raise PydanticCustomError("text", "found {shown}, expected {expected}", {"shown": show(value), "expected": expected, "quote": f'"{value}"'})
+            raise PydanticCustomError(
+                "text", "found {shown}, expected {expected}", {"shown": show(value), "expected": expected, "quote": f'"{value}"'}
+            )
         raise PydanticCustomError(
-            kind, "found {shown}, expected {expected}", {"shown": show(value), "expected": expected, "example": example, "typed": str(type(value).__name__)}
+            kind,
+            "found {shown}, expected {expected}",
+            {"shown": show(value), "expected": expected, "example": example, "typed": str(type(value).__name__)},
         )
 
     return Form(check, schema)
@@ -102,7 +106,9 @@ def _whole(minimum: int, maximum: int) -> Callable[[Any], Any]:
             raise PydanticCustomError("range", "found {shown}, expected {expected}", {"shown": str(value), "expected": expected})
         if isinstance(value, str) and re.search(REFERENCE, value):
             return value
-        raise PydanticCustomError("type", "found {shown}, expected {expected}", {"shown": show(value), "expected": expected, "typed": type(value).__name__})
+        raise PydanticCustomError(
+            "type", "found {shown}, expected {expected}", {"shown": show(value), "expected": expected, "typed": type(value).__name__}
+        )
 
     return check
 
@@ -122,63 +128,147 @@ def _flag(value: Any) -> Any:
 def _free(value: Any) -> Any:
     if isinstance(value, bool | int | Decimal | str):
         return value
-    raise PydanticCustomError("type", "found {shown}, expected text, a number, true or false", {"shown": show(value), "expected": "text, a number, true or false", "typed": "scalar"})
+    raise PydanticCustomError(
+        "type",
+        "found {shown}, expected text, a number, true or false",
+        {"shown": show(value), "expected": "text, a number, true or false", "typed": "scalar"},
+    )
+
+
+def _map_or_null(value: Any) -> Any:
+    if value is None or isinstance(value, dict):
+        return value
+    raise PydanticCustomError("type", "found {shown}, expected a map", {"shown": show(value), "expected": "a map, or null to remove the section", "typed": "map"})
 
 
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 NAME = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 ID = r"[A-Za-z_][A-Za-z0-9_-]{0,62}"
-DURATION = r"(?=[0-9])(?=.*[1-9])(?:[0-9]{1,6}y)?(?:[0-9]{1,6}w)?(?:[0-9]{1,6}d)?(?:[0-9]{1,6}h)?(?:[0-9]{1,6}m)?(?:[0-9]{1,6}s)?(?:[0-9]{1,9}ms)?"
+DURATION = (
+    r"(?=[0-9])(?=.*[1-9])(?:[0-9]{1,6}y)?(?:[0-9]{1,6}w)?(?:[0-9]{1,6}d)?(?:[0-9]{1,6}h)?(?:[0-9]{1,6}m)?(?:[0-9]{1,6}s)?(?:[0-9]{1,9}ms)?"
+)
 PERCENT = r"(?:100(?:\.0+)?|[0-9]{1,2}(?:\.[0-9]{1,12})?)%"
 DNS = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)*"
 
 Bool = Annotated[Any, Form(_flag, {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": REFERENCE}]})]
+Change = Annotated[Any, Form(_map_or_null, {"type": ["object", "null"]})]
 Scalar = Annotated[Any, Form(_free, {"type": ["string", "number", "boolean"]})]
-Name = Annotated[Any, text_scalar("a name: lower-case letters, digits and dashes, at most 63", NAME, example="churn-api", references=False, kind="name")]
+Name = Annotated[
+    Any, text_scalar("a name: lower-case letters, digits and dashes, at most 63", NAME, example="churn-api", references=False, kind="name")
+]
 Id = Annotated[
-    Any, text_scalar("an identifier: letters, digits, _ and -, not beginning with a digit, at most 63", ID, example="customer_id", references=False, kind="name")
+    Any,
+    text_scalar(
+        "an identifier: letters, digits, _ and -, not beginning with a digit, at most 63",
+        ID,
+        example="customer_id",
+        references=False,
+        kind="name",
+    ),
 ]
 EnvName = Annotated[
-    Any, text_scalar("the name of an environment variable: letters, digits and _", r"[A-Za-z_][A-Za-z0-9_]{0,252}", example="LOG_LEVEL", references=False, kind="name")
+    Any,
+    text_scalar(
+        "the name of an environment variable: letters, digits and _",
+        r"[A-Za-z_][A-Za-z0-9_]{0,252}",
+        example="LOG_LEVEL",
+        references=False,
+        kind="name",
+    ),
 ]
 Text = Annotated[Any, text_scalar("text", kind="type")]
 Line = Annotated[Any, text_scalar("one line of text", r"[^\r\n]+", kind="value")]
 Label = Annotated[
-    Any, text_scalar("a line that can be a label: letters, digits, '.', '_' and '-', at most 63", LABEL, example="growth-ml", references=False)
+    Any,
+    text_scalar("a line that can be a label: letters, digits, '.', '_' and '-', at most 63", LABEL, example="growth-ml", references=False),
 ]
 Version = Annotated[Any, text_scalar("a version: letters, digits, '.', '_' and '-', at most 63", LABEL, example="2.3.0")]
 Duration = Annotated[Any, text_scalar("a duration, largest unit first", DURATION, example="30s, 5m, 1h30m, 30d")]
 Ratio = Annotated[
     Any,
-    text_scalar("a ratio: 0% to 100%, or a decimal between 0 and 1 with a dot", PERCENT, example="1% or 0.01", number="any", above=Decimal(0), below=Decimal(1)),
+    text_scalar(
+        "a ratio: 0% to 100%, or a decimal between 0 and 1 with a dot",
+        PERCENT,
+        example="1% or 0.01",
+        number="any",
+        above=Decimal(0),
+        below=Decimal(1),
+    ),
 ]
-Cpu = Annotated[Any, text_scalar("a quantity of cpu above 0", r"[0-9]{1,6}m|[0-9]{1,6}(?:\.[0-9]{1,3})?", example="500m or 2", number="any", above=Decimal(0), below=Decimal(1000000))]
+Cpu = Annotated[
+    Any,
+    text_scalar(
+        "a quantity of cpu above 0",
+        r"[0-9]{1,6}m|[0-9]{1,6}(?:\.[0-9]{1,3})?",
+        example="500m or 2",
+        number="any",
+        above=Decimal(0),
+        below=Decimal(1000000),
+    ),
+]
 Memory = Annotated[
     Any,
-    text_scalar("a quantity of bytes above 0", r"[0-9]{1,15}(?:\.[0-9]{1,6})?(?:[kMGTPE]|[KMGTPE]i)?", example="512Mi or 4Gi", number="any", above=Decimal(0), below=Decimal(10**18)),
+    text_scalar(
+        "a quantity of bytes above 0",
+        r"[0-9]{1,15}(?:\.[0-9]{1,6})?(?:[kMGTPE]|[KMGTPE]i)?",
+        example="512Mi or 4Gi",
+        number="any",
+        above=Decimal(0),
+        below=Decimal(10**18),
+    ),
 ]
 Bound = Annotated[
     Any,
-    text_scalar("a bound: a number, a ratio such as 1%, or a duration such as 80ms", rf"-?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?%|{DURATION}", example="0.86, 1% or 80ms", number="signed"),
+    text_scalar(
+        "a bound: a number, a ratio such as 1%, or a duration such as 80ms",
+        rf"-?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?%|{DURATION}",
+        example="0.86, 1% or 80ms",
+        number="signed",
+    ),
 ]
 Number = Annotated[Any, text_scalar("a number", r"(?!)", example="20 or 0.5", number="signed")]
 Image = Annotated[Any, text_scalar("a container image", r"[^\s\"'`]+", example="ghcr.io/acme/train:5.1.0@sha256:...")]
 Uri = Annotated[Any, text_scalar("a URI", r"[a-z][a-z0-9+.-]*://[^\s\"'`<>]+", example="s3://bucket/path")]
 Url = Annotated[Any, text_scalar("an http or https URL", r"https?://[^\s\"'`<>]+", example="https://example.org/path")]
-Host = Annotated[Any, text_scalar("a host name: lower-case letters, digits, dashes and dots, at most 253", rf"(?=.{{1,253}}$){DNS}", example="churn.acme.example")]
+Host = Annotated[
+    Any,
+    text_scalar(
+        "a host name: lower-case letters, digits, dashes and dots, at most 253", rf"(?=.{{1,253}}$){DNS}", example="churn.acme.example"
+    ),
+]
 HttpPath = Annotated[Any, text_scalar("a path that begins with /", r"/[^\s\"'`<>?#]*", example="/v1")]
-Cron = Annotated[Any, text_scalar("a schedule of five fields, or @hourly and its kin", r"@[a-z]+|[^\s]+(?: +[^\s]+){4}", example="0 3 * * 1")]
+Cron = Annotated[
+    Any, text_scalar("a schedule of five fields, or @hourly and its kin", r"@[a-z]+|[^\s]+(?: +[^\s]+){4}", example="0 3 * * 1")
+]
 Date = Annotated[Any, text_scalar("a date", r"[0-9]{4}-[0-9]{2}-[0-9]{2}", example="2027-03-31")]
-RepoPath = Annotated[Any, text_scalar("a path relative to the spec, with / between its parts", r"[^\s\\:*?\"<>|/~][^\r\n\\:*?\"<>|]*", example="base/company.yaml", references=False)]
+RepoPath = Annotated[
+    Any,
+    text_scalar(
+        "a path relative to the spec, with / between its parts",
+        r"[^\s\\:*?\"<>|/~][^\r\n\\:*?\"<>|]*",
+        example="base/company.yaml",
+        references=False,
+    ),
+]
 Argument = Annotated[Any, text_scalar("text", kind="type")]
 SecretKey = Annotated[
-    Any, text_scalar("a key of a secret, as secret/key", r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/[-._a-zA-Z0-9]{1,253}", example="hf-token/token")
+    Any,
+    text_scalar(
+        "a key of a secret, as secret/key", r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/[-._a-zA-Z0-9]{1,253}", example="hf-token/token"
+    ),
 ]
 SecretKeyOrName = Annotated[
-    Any, text_scalar("a secret, or a key of one as secret/key", r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?(?:/[-._a-zA-Z0-9]{1,253})?", example="slack-hook/url")
+    Any,
+    text_scalar(
+        "a secret, or a key of one as secret/key",
+        r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?(?:/[-._a-zA-Z0-9]{1,253})?",
+        example="slack-hook/url",
+    ),
 ]
 SecretName = Annotated[Any, text_scalar("the name of a secret", r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?", example="hf-token")]
-StepReference = Annotated[Any, text_scalar("a reference to a step's output", r"steps\.[a-z0-9-]+\.[A-Za-z0-9_-]+", example="steps.train.model", references=False)]
+StepReference = Annotated[
+    Any, text_scalar("a reference to a step's output", r"steps\.[a-z0-9-]+\.[A-Za-z0-9_-]+", example="steps.train.model", references=False)
+]
 InputReference = Annotated[
     Any,
     text_scalar(

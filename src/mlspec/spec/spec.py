@@ -12,7 +12,7 @@ from mlspec.spec.monitoring import Monitor
 from mlspec.spec.pipelines import Pipeline
 from mlspec.spec.platform import Platform
 from mlspec.spec.project import Extends, Governance, Objective, Output, Owner, Patch
-from mlspec.spec.scalars import Id, Line, Name, RepoPath, Scalar, Text, whole
+from mlspec.spec.scalars import Change, Id, Line, Name, RepoPath, Scalar, Text, whole
 from mlspec.spec.serving import Endpoint
 from mlspec.spec.thresholds import Threshold
 
@@ -32,14 +32,14 @@ class Overrides(Model):
 
     description: object = Field(None, description="Replaces the description.")
     objectives: object = Field(None, description="Replaces the objectives.")
-    datasets: dict[str, object] = Field(None, description="Merges into the datasets.")
-    features: dict[str, object] = Field(None, description="Merges into the feature views.")
-    models: dict[str, object] = Field(None, description="Merges into the models.")
-    pipelines: dict[str, object] = Field(None, description="Merges into the pipelines.")
-    thresholds: dict[str, object] = Field(None, description="Merges into the thresholds.")
-    serving: dict[str, object] = Field(None, description="Merges into the endpoints.")
-    monitoring: dict[str, object] = Field(None, description="Merges into the monitoring.")
-    governance: dict[str, object] = Field(None, description="Merges into the governance.")
+    datasets: Change = Field(None, description="Merges into the datasets.")
+    features: Change = Field(None, description="Merges into the feature views.")
+    models: Change = Field(None, description="Merges into the models.")
+    pipelines: Change = Field(None, description="Merges into the pipelines.")
+    thresholds: Change = Field(None, description="Merges into the thresholds.")
+    serving: Change = Field(None, description="Merges into the endpoints.")
+    monitoring: Change = Field(None, description="Merges into the monitoring.")
+    governance: Change = Field(None, description="Merges into the governance.")
     patches: object = Field(None, description="Replaces the patches.")
 
 
@@ -47,7 +47,9 @@ class Environment(Model):
     """A place that the project is deployed to."""
 
     namespace: Name = Field(description="Its namespace.")
-    cluster: Line = Field(None, description="Its cluster: a URL, or a name that the GitOps system knows (the cluster of the GitOps system).")
+    cluster: Line = Field(
+        None, description="Its cluster: a URL, or a name that the GitOps system knows (the cluster of the GitOps system)."
+    )
     after: Name = Field(None, description="The environment that versions are promoted from.")
     approvals: Annotated[object, whole(0, 10)] = Field(None, description="How many people approve a change of it (0).")
     vars: dict[Id, Scalar] = Field(None, min_length=1, description="Other values of vars.")
