@@ -38,7 +38,10 @@ def causes(manifest: Manifest, library: Library) -> list[Cause]:
         if isinstance(leaf.value, Told):
             for name in _names(leaf.reads):
                 told.setdefault(name, set()).add(leaf.value.path)
-    return [Cause(leaf.path, leaf.template, leaf.line, _spec(leaf, notes, told), _sorted(_origins(_names(leaf.conditions), notes))) for leaf in leaves]
+    return [
+        Cause(leaf.path, leaf.template, leaf.line, _spec(leaf, notes, told), _sorted(_origins(_names(leaf.conditions), notes)))
+        for leaf in leaves
+    ]
 
 
 def _spec(leaf: Leaf, notes: Watch, told: dict[str, set[Path]]) -> tuple[Path, ...]:
@@ -81,12 +84,27 @@ def _fresh(manifest: Manifest) -> View:
 def origin(manifest: Manifest, place: Path, library: Library) -> Path:
     """Return the path of the spec that made a place of an object; the component's own where none did."""
     if manifest.patched:
-        return manifest.patched[-1]
+        return _written_by(manifest, place)
     best: Cause | None = None
     for cause in causes(manifest, library):
         depth = len(cause.place)
-        if (cause.place == place[:depth] or place == cause.place[: len(place)]) and cause.spec and (best is None or depth > len(best.place)):
+        if (
+            (cause.place == place[:depth] or place == cause.place[: len(place)])
+            and cause.spec
+            and (best is None or depth > len(best.place))
+        ):
             best = cause
     if best is not None:
         return max(best.spec, key=len)
     return ()
+
+
+def _written_by(manifest: Manifest, place: Path) -> Path:
+    """Return the path of the patch that wrote a place: of its key within the patch where that merges, of the patch elsewhere."""
+    for path in reversed(manifest.patched):
+        found: object = manifest.plan.tree["patches"][path[1]].get("merge")
+        for part in place:
+            found = found.get(part) if isinstance(found, dict) else None
+        if found is not None:
+            return (*path, "merge", *place)
+    return manifest.patched[-1]

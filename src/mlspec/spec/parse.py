@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import Any
 
@@ -163,8 +164,14 @@ def unknown_field(path: Path, fields: list[str]) -> Found:
     known = ", ".join(fields) if len(fields) <= 12 else ""
     before, colon, _ = key.partition(":")
     if colon and before in fields:
-        return Found(path, f"unknown field `{key}` in {_place(path[:-1])}", f"write a space after `{before}:`", on="key", label="read as one word")
-    help = f"did you mean `{near}`?" if near else (f"the fields here are {known}" if known else "remove it, or see the reference for the fields here")
+        return Found(
+            path, f"unknown field `{key}` in {_place(path[:-1])}", f"write a space after `{before}:`", on="key", label="read as one word"
+        )
+    help = (
+        f"did you mean `{near}`?"
+        if near
+        else (f"the fields here are {known}" if known else "remove it, or see the reference for the fields here")
+    )
     return Found(path, f"unknown field `{key}` in {_place(path[:-1])}", help, on="key", label="not a field of the language here")
 
 
@@ -184,7 +191,12 @@ def missing_field(path: Path, fields: list[str]) -> Found:
         serving:
           iris: {model: iris}
     """
-    return Found(path, f"{_place(path[:-1])} lacks the field `{path[-1]}`", f"add `{path[-1]}:` with its value", label=f"`{path[-1]}` is required here")
+    return Found(
+        path,
+        f"{_place(path[:-1])} lacks the field `{path[-1]}`",
+        f"add `{path[-1]}:` with its value",
+        label=f"`{path[-1]}` is required here",
+    )
 
 
 @code("MLS-E203", "wrong-type")
@@ -203,7 +215,7 @@ def wrong_type(path: Path, shown: str, expected: str) -> Found:
         serving: {iris: {model: iris, replicas: {min: 1, max: 3}}}
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
     """
-    return Found(path, f"{_place(path)} is {shown}, expected {expected}", f"write {expected}", label=f"expected {expected}")
+    return Found(path, f"{_place(path)} is {shown}, expected {expected}", f"write {expected}", label="of another type")
 
 
 @code("MLS-E204", "malformed-value")
@@ -223,9 +235,12 @@ def malformed_value(path: Path, shown: str, expected: str, example: str) -> Foun
         serving: {iris: {model: iris, resources: {cpu: 500m, memory: 2Gi}}}
     """
     help = f"write it like {example}" if example else f"write {expected}"
+    unit = re.fullmatch(r'"(\d+(?:\.\d+)?[KMGTP])(i?)[Bb]"', shown)
+    if unit and "quantity" in expected:
+        help = f"did you mean `{unit[1]}{unit[2]}`?" if unit[2] else f"did you mean `{unit[1]}i` (powers of 1024) or `{unit[1]}` (powers of 1000)?"
     if "${ " in shown or " }" in shown:
         help = "write a reference without spaces, like ${vars.bucket}"
-    return Found(path, f"{_place(path)} is {shown}, expected {expected}", help, label=f"expected {expected}")
+    return Found(path, f"{_place(path)} is {shown}, expected {expected}", help, label="not of this form")
 
 
 @code("MLS-E205", "unknown-word")
@@ -243,7 +258,7 @@ def unknown_word(path: Path, value: Any, words: list[str]) -> Found:
     """
     near = nearest(value, words) if isinstance(value, str) else None
     listed = ", ".join(words)
-    help = f"did you mean `{near}`?" if near else "write one of these words"
+    help = f"did you mean `{near}`?" if near else f"write {listed}" if len(words) == 1 else "write one of these words"
     return Found(path, f"{_place(path)} is {_show(value)}, expected one of {listed}", help, label="not one of the words here")
 
 
@@ -261,7 +276,7 @@ def out_of_range(path: Path, shown: str, expected: str) -> Found:
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris, replicas: 3}}
     """
-    return Found(path, f"{_place(path)} is {shown}, expected {expected}", f"write {expected}", label=f"expected {expected}")
+    return Found(path, f"{_place(path)} is {shown}, expected {expected}", f"write {expected}", label="out of range")
 
 
 @code("MLS-E207", "empty")
@@ -337,8 +352,17 @@ def flag_expected(path: Path, shown: str, value: Any) -> Found:
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris, expose: {host: iris.acme.example, tls: true}}}
     """
-    meant = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}.get(value.lower()) if isinstance(value, str) else None
-    return Found(path, f"{_place(path)} is {shown}, expected true or false", f"write {meant}" if meant else "write true or false", label="expected true or false")
+    meant = (
+        {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}.get(value.lower())
+        if isinstance(value, str)
+        else None
+    )
+    return Found(
+        path,
+        f"{_place(path)} is {shown}, expected true or false",
+        f"write {meant}" if meant else "write true or false",
+        label="expected true or false",
+    )
 
 
 @code("MLS-E211", "unsupported-version")
@@ -355,7 +379,12 @@ def unsupported_version(path: Path, shown: str) -> Found:
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris}}
     """
-    return Found(path, f"`apiVersion` is {shown}; this mlspec reads mlspec.dev/v1", "write mlspec.dev/v1, or use the mlspec that this spec was written for", label="not a version that is read")
+    return Found(
+        path,
+        f"`apiVersion` is {shown}; this mlspec reads mlspec.dev/v1",
+        "write mlspec.dev/v1, or use the mlspec that this spec was written for",
+        label="not a version that is read",
+    )
 
 
 @code("MLS-E212", "step-without-kind")
@@ -374,7 +403,13 @@ def step_without_kind(path: Path) -> Found:
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris}}
     """
-    return Found(path, f"step `{path[-1]}` does not say what it does", "add one of run, check, gate, tune, register, score, notebook, use", on="key", label="no kind of step")
+    return Found(
+        path,
+        f"step `{path[-1]}` does not say what it does",
+        "add one of run, check, gate, tune, register, score, notebook, use",
+        on="key",
+        label="no kind of step",
+    )
 
 
 @code("MLS-E301", "malformed-name")
@@ -396,5 +431,9 @@ def malformed_name(path: Path, value: str, expected: str, on_key: bool) -> Found
     from mlspec.spec.scalars import show
 
     proposal = "".join(c if c.isascii() and c.isalnum() else "-" for c in value.lower()).strip("-")[:63].strip("-")
-    help = f"write it like `{proposal}`" if proposal and proposal != value and "RFC" not in expected and "lower" in expected else f"write {expected}"
+    help = (
+        f"write it like `{proposal}`"
+        if proposal and proposal != value and "RFC" not in expected and "lower" in expected
+        else f"write {expected}"
+    )
     return Found(path, f"the name {show(value)} is not {expected}", help, on="key" if on_key else "value", label="not a name here")
