@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 LABEL_LIMIT = 63
 """The longest DNS label, label value and Service name."""
 CRON_JOB_LIMIT = 52
@@ -30,6 +32,7 @@ def shorten(name: str, limit: int = LABEL_LIMIT) -> str:
     return f"{name[: limit - HASH_LENGTH - 1].rstrip('-._')}-{digest}"
 
 
+@lru_cache(4096)
 def object_name(*parts: str, limit: int = LABEL_LIMIT) -> str:
     """Return the name of the object that these parts make, joined by dashes, spelled for Kubernetes and shortened."""
     return shorten("-".join(filter(None, map(spell, parts))), limit)

@@ -58,6 +58,7 @@ class Watch:
 
     def __init__(self, reads: Reads) -> None:
         self.reads = reads
+        reads.apart = True
         self.origins: dict[str, frozenset[Path]] = {}
 
 

@@ -11,10 +11,12 @@ from mlspec.location import Path
 class Reads:
     """The paths of the leaves that were read. While a part is watched, its reads are kept apart as well."""
 
-    __slots__ = ("_open", "paths")
+    __slots__ = ("_open", "apart", "paths")
 
     def __init__(self) -> None:
         self.paths: set[Path] = set()
+        self.apart = False
+        """Whether parts are to be watched: every read is then noted anew, not only the first one of a leaf."""
         self._open: list[set[Path]] = []
 
     @property
@@ -31,7 +33,7 @@ class Reads:
     def add_all(self, paths: set[Path]) -> None:
         """Note that what these leaves made was read again."""
         for part in self._open:
-            part |= paths
+            part.update(paths)
 
     def begin(self) -> None:
         """Begin to keep the reads of a part apart."""
@@ -59,23 +61,37 @@ def _tell(value: Any, path: Path, reads: Reads) -> Any:
 
 
 class Node:
-    """One map of a plan, read by attribute or by key. What is not there is None."""
+    """One map of a plan, read by attribute or by key. What is not there is None.
 
-    __slots__ = ("_map", "_path", "_reads")
+    What was read by attribute is kept as an attribute, so that reading it again costs nothing.
+    """
+
+    __slots__ = ("__dict__", "_map", "_nodes", "_path", "_reads")
 
     def __init__(self, values: Mapping[str, Any], path: Path, reads: Reads) -> None:
         self._map, self._path, self._reads = values, path, reads
+        self._nodes: dict[str, Node] = {}
 
     def __getattr__(self, key: str) -> Any:
-        return self[key]
+        value = self[key]
+        if not (self._reads.apart or type(value) is list):
+            self.__dict__[key] = value
+        return value
 
     def __getitem__(self, key: str) -> Any:
+        node = self._nodes.get(key)
+        if node is not None:
+            return node
         value = self._map.get(key)
-        if type(value) is dict:
-            return Node(value, (*self._path, key), self._reads)
-        if type(value) is list:
+        if value is None:
+            return None
+        kind = type(value)
+        if kind is dict:
+            node = self._nodes[key] = Node(value, (*self._path, key), self._reads)
+            return node
+        if kind is list:
             return self._items(value, (*self._path, key))
-        return None if value is None else _tell(value, (*self._path, key), self._reads)
+        return _tell(value, (*self._path, key), self._reads)
 
     def _items(self, values: list[Any], path: Path) -> list[Any]:
         made: list[Any] = []

@@ -16,7 +16,7 @@ class Plan:
     through nodes, so that it is known which leaves went into what was made.
     """
 
-    __slots__ = ("environment", "environments", "live", "mark", "output", "pins", "reads", "spec_file", "tree")
+    __slots__ = ("_node", "environment", "environments", "live", "mark", "output", "pins", "reads", "spec_file", "tree")
 
     def __init__(
         self,
@@ -42,11 +42,12 @@ class Plan:
         """By endpoint, what the lock says of it in this environment: ``version``, ``uri``, ``step``."""
         self.pins = pins
         self.reads = Reads()
+        self._node = Node(tree, (), self.reads)
 
     @property
     def node(self) -> Node:
         """The whole tree, for reading."""
-        return Node(self.tree, (), self.reads)
+        return self._node
 
     def _here(self, key: str) -> Any:
         self.reads.add(("environments", self.environment, key) if "environments" in self.tree else ("name",))
@@ -93,4 +94,5 @@ class Plan:
         for name in Plan.__slots__:
             setattr(twin, name, getattr(self, name))
         twin.reads = Reads()
+        twin._node = Node(twin.tree, (), twin.reads)
         return twin
