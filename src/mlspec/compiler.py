@@ -10,13 +10,13 @@ from mlspec.artifacts import Tree, digest
 from mlspec.conform import Kinds
 from mlspec.diagnostics import Diagnostic, Finding, Rejected
 from mlspec.examine import Examined, examine, once
+from mlspec.library import Library
 from mlspec.lock import NAME, Lock, emit_lock, parse_lock
 from mlspec.render import Manifest, apply_patches, choose, conform, fill, unheard
 from mlspec.source.files import find_specs, repository_root
 from mlspec.source.suppress import suppress
 from mlspec.target import Target
 from mlspec.targets import find_targets
-from mlspec.library import Library
 from mlspec.trace import origin
 from mlspec.tree import assemble, lock_path
 
@@ -88,11 +88,13 @@ def compile_specs(request: Request) -> Outcome:
     return Outcome(tuple(projects), tuple(sorted(found, key=lambda d: d.order)), tuple(show(spec) for spec in specs), conformed, notes)
 
 
-def compile_spec(spec: FilePath, root: FilePath, request: Request, kinds: Kinds, conformed: dict[str, int]) -> tuple[Compiled, list[Diagnostic]]:
+def compile_spec(
+    spec: FilePath, root: FilePath, request: Request, kinds: Kinds, conformed: dict[str, int]
+) -> tuple[Compiled, list[Diagnostic]]:
     """Compile one spec. Raises Rejected with everything that was found when any of it is an error."""
     where = lock_path(spec, root)
     old = _read_lock((request.out or root) / where, where)
-    examined = examine(spec, root, show, old.live if old else {}, old.pins if old else {})
+    examined = examine(spec, root, show, old.live if old else {})
     library = Library.load(request.templates, spec.parent, examined.source.tree.get("templates"))
     manifests, live, found = render(examined, library, kinds, conformed, request.texts)
     diagnostics = suppress([*examined.diagnostics, *once(found, len(examined.plans))], examined.source.documents)
@@ -100,12 +102,16 @@ def compile_spec(spec: FilePath, root: FilePath, request: Request, kinds: Kinds,
         raise Rejected(diagnostics)
     tree = assemble(examined, manifests)
     files = {path: digest(data) for path, data in tree.items()}
-    lock = Lock(inputs={path: f"sha256:{value}" for path, value in examined.source.digests.items()}, pins=examined.pins, live=live, files=files)
+    lock = Lock(
+        inputs={path: f"sha256:{value}" for path, value in examined.source.digests.items()}, pins=examined.pins, live=live, files=files
+    )
     names = tuple(plan.environment for plan in examined.plans)
     return Compiled(examined.name, spec, root, tree, old, lock, where, tuple(manifests), names, examined), list(diagnostics)
 
 
-def render(examined: Examined, library: Library, kinds: Kinds, conformed: dict[str, int], texts: bool) -> tuple[list[Manifest], dict[str, Any], list[Diagnostic]]:
+def render(
+    examined: Examined, library: Library, kinds: Kinds, conformed: dict[str, int], texts: bool
+) -> tuple[list[Manifest], dict[str, Any], list[Diagnostic]]:
     """Render every environment and what the project has once; return manifests, what goes live, and what was found."""
     manifests: list[Manifest] = []
     live: dict[str, Any] = {}
@@ -119,15 +125,27 @@ def render(examined: Examined, library: Library, kinds: Kinds, conformed: dict[s
                 once[target.name] = target
         if not findings:
             made = [manifest for target in targets for manifest in fill(plan, target.render(plan), library)]
-            findings += unheard(plan, [target.section for target in targets if target.section], {t.section: t.platform[1] for t in targets if t.platform})
+            findings += unheard(
+                plan, [target.section for target in targets if target.section], {t.section: t.platform[1] for t in targets if t.platform}
+            )
             findings += apply_patches(plan, made)
             findings += conform(made, kinds, lambda manifest, path: origin(manifest, path, library), conformed)
             manifests += made
-            live |= {f"{plan.environment}/{name}": facts for target in targets if target.live for name, facts in target.live(plan.watched()).items()}
+            live |= {
+                f"{plan.environment}/{name}": facts
+                for target in targets
+                if target.live
+                for name, facts in target.live(plan.watched()).items()
+            }
         found += examined.diagnose(findings, plan)
     if not found:
         plans = tuple(plan.watched() for plan in examined.plans)
-        made = [manifest for target in once.values() if target.render_project for manifest in fill(plans[0], target.render_project(plans), library, texts=texts)]
+        made = [
+            manifest
+            for target in once.values()
+            if target.render_project
+            for manifest in fill(plans[0], target.render_project(plans), library, texts=texts)
+        ]
         faults: list[Finding] = list(conform(made, kinds, lambda manifest, path: origin(manifest, path, library), conformed))
         found += examined.diagnose(faults, plans[0])
         manifests += made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlspec.location import Mark, Path, Site, SourceText, locate, walk
 
@@ -111,12 +111,27 @@ class Rejected(Exception):  # noqa: N818 - it is not an error of mlspec
 class Unable(Exception):  # noqa: N818 - it is not an error of mlspec
     """The surroundings do not allow it: a file that cannot be read, an output root that is not a folder (exit 3)."""
 
-    def __init__(self, message: str, help: str = "", *, status: int = 3) -> None:
+    def __init__(self, message: str, help: str = "", *, status: int = 3) -> None:  # noqa: A002
         self.message, self.help, self.status = message, help, status
         super().__init__(message)
 
 
-def code(id: str, name: str, *, severity: Severity = "error", security: bool = False) -> Callable[[Callable[..., Any]], Any]:
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import ParamSpec, Protocol, overload
+
+    P = ParamSpec("P")
+
+    class Register(Protocol):
+        """What ``code`` returns: it makes findings of what a function finds."""
+
+        @overload
+        def __call__(self, function: Callable[P, Found]) -> Callable[P, Finding]: ...
+        @overload
+        def __call__(self, function: Callable[P, Iterator[Found]]) -> Callable[P, list[Finding]]: ...
+
+
+def code(id: str, name: str, *, severity: Severity = "error", security: bool = False) -> Register:  # noqa: A002
     """Give a function a permanent code; what it returns or yields (Found) becomes findings of that code.
 
     The function either builds one ``Found`` from its arguments, or is a check: a generator of ``Found``. Its docstring
@@ -124,18 +139,18 @@ def code(id: str, name: str, *, severity: Severity = "error", security: bool = F
     indented example each (a whole spec, or the part of one). Raises ValueError when the id is taken.
     """
 
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+    def register(function: Callable[..., Any]) -> Any:
         if id in CODES:
             raise ValueError(f"code {id} is taken by {CODES[id].name}")
         entry = CODES[id] = Code(id, name, severity, function.__doc__ or "", security)
         if function.__code__.co_flags & _GENERATOR:
 
-            def check(*arguments: Any, **options: Any) -> list[Finding]:
+            def check(*arguments: Any, **options: Any) -> Any:
                 return [Finding(entry, found) for found in function(*arguments, **options)]
 
         else:
 
-            def check(*arguments: Any, **options: Any) -> Finding:  # type: ignore[misc]
+            def check(*arguments: Any, **options: Any) -> Any:
                 return Finding(entry, function(*arguments, **options))
 
         check.__name__ = function.__name__

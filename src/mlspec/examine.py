@@ -27,7 +27,15 @@ class Examined:
 
     __slots__ = ("diagnostics", "name", "pins", "plans", "root", "source", "spec")
 
-    def __init__(self, spec: FilePath, root: FilePath, source: Source, plans: tuple[Plan, ...], pins: Mapping[str, str], diagnostics: tuple[Diagnostic, ...]) -> None:
+    def __init__(
+        self,
+        spec: FilePath,
+        root: FilePath,
+        source: Source,
+        plans: tuple[Plan, ...],
+        pins: Mapping[str, str],
+        diagnostics: tuple[Diagnostic, ...],
+    ) -> None:
         self.spec, self.root, self.source = spec, root, source
         self.plans, self.pins, self.diagnostics = plans, pins, diagnostics
         self.name: str = source.tree["name"]
@@ -37,10 +45,10 @@ class Examined:
         return [_place(finding, plan.mark, self.source.mark, plan.environment) for finding in findings]
 
 
-def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], live: Mapping[str, Mapping[str, Any]], pinned: Mapping[str, Any]) -> Examined:
+def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], live: Mapping[str, Mapping[str, Any]]) -> Examined:
     """Read and check one spec.
 
-    ``live`` and ``pinned`` are what the lock says. Raises Rejected with everything that was found when any of it is an
+    ``live`` is what the lock says of what serves. Raises Rejected with everything that was found when any of it is an
     error; Unable when the file cannot be read.
     """
     source = load(spec, root, display)
@@ -63,7 +71,7 @@ def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], 
     project = Project(tree, mark, tuple(subjects))
     for check_project in find_checks().project:
         found += [diagnose(finding, mark) for finding in check_project(project)]
-    pins, findings = pin(tree, spec.parent, pinned)
+    pins, findings = pin(tree, spec.parent)
     found += [diagnose(finding, mark) for finding in findings]
     found = once(found, len(names))
     _stop(found, source)
@@ -84,7 +92,9 @@ def _settle(tree: dict[str, Any], mark: Mark, environment: str) -> tuple[Subject
     return Subject(replaced, settled.mark, environment, namespace, platform, settled.absent), findings
 
 
-def _plan(subject: Subject, source: Source, root: FilePath, spec: FilePath, live: Mapping[str, Mapping[str, Any]], pins: Mapping[str, str]) -> Plan:
+def _plan(
+    subject: Subject, source: Source, root: FilePath, spec: FilePath, live: Mapping[str, Mapping[str, Any]], pins: Mapping[str, str]
+) -> Plan:
     prefix = f"{subject.environment}/"
     return Plan(
         resolve(subject.tree),
@@ -115,11 +125,8 @@ def _place(finding: Finding, mark: Mark, base: Mark, environment: str) -> Diagno
     before, reached = walk(base, finding.found.path)
     if reached != len(finding.found.path) or before.why == "override":
         return diagnostic
-    related = Related(locate(base, finding.found.path), "what it overrides")
-    return Diagnostic(
-        diagnostic.code, diagnostic.severity, diagnostic.message, diagnostic.site, diagnostic.help, diagnostic.label,
-        (*diagnostic.related, related), environment, diagnostic.notes, diagnostic.path,
-    )  # fmt: skip
+    beside = Related(locate(base, finding.found.path), "what it overrides")
+    return replace(diagnostic, related=(*diagnostic.related, beside))
 
 
 def once(found: Iterable[Diagnostic], environments: int) -> list[Diagnostic]:
@@ -133,9 +140,7 @@ def once(found: Iterable[Diagnostic], environments: int) -> list[Diagnostic]:
         here = list(dict.fromkeys(d.environment for d in group if d.environment))
         unnamed = any(not d.environment for d in group)
         name = "" if unnamed or len(here) == environments else ", ".join(here)
-        kept.append(
-            Diagnostic(first.code, first.severity, first.message, first.site, first.help, first.label, first.related, name, first.notes, first.path)
-        )
+        kept.append(replace(first, environment=name))
     return kept
 
 

@@ -12,7 +12,7 @@ from mlspec.location import Path
 Tree = dict[str, Any]
 
 
-class PatchFailed(Exception):
+class PatchFailed(Exception):  # noqa: N818 - it is not an error of mlspec
     """An operation that does not fit the object."""
 
 
@@ -142,7 +142,13 @@ def patch_without_object(path: Path, target: Tree) -> Found:
           merge: {spec: {maxUnavailable: 2}}
     """
     what = " ".join(str(target[key]) for key in ("kind", "name", "environment") if key in target)
-    return Found((*path, "target"), f"no generated object is {what}", "compare kind and name with the compiled tree", on="key", label="matches nothing")
+    return Found(
+        (*path, "target"),
+        f"no generated object is {what}",
+        "compare kind and name with the compiled tree",
+        on="key",
+        label="matches nothing",
+    )
 
 
 @code("MLS-E892", "patch-does-not-fit")
@@ -167,7 +173,9 @@ def patch_does_not_fit(path: Path, why: str, name: str) -> Found:
           reason: drain two pods at once
           json: [{op: replace, path: /spec/maxUnavailable, value: 2}]
     """
-    return Found(path, f"the patch does not fit {name}: {why}", "compare its paths with the compiled object", on="value", label="does not fit")
+    return Found(
+        path, f"the patch does not fit {name}: {why}", "compare its paths with the compiled object", on="value", label="does not fit"
+    )
 
 
 def written(tree: Tree) -> Iterator[tuple[Path, Tree]]:

@@ -8,11 +8,11 @@ from typing import Any
 from mlspec.conform import Kinds
 from mlspec.diagnostics import Finding, Found, code
 from mlspec.emit import emit
+from mlspec.library import OBJECT, Library
 from mlspec.location import Path, format_path
 from mlspec.patches import PatchFailed, matches, patch, patch_does_not_fit, patch_without_object, written
 from mlspec.plan.plan import Plan
 from mlspec.target import Rendering, Target
-from mlspec.library import OBJECT, Library
 
 SECTIONS = {"serving": "serving", "pipelines": "pipelines", "monitoring": "monitoring"}
 """Keys of ``platform`` whose systems deploy a section of the spec."""
@@ -111,7 +111,9 @@ def apply_patches(plan: Plan, manifests: list[Manifest]) -> list[Finding]:
     return findings
 
 
-def conform(manifests: Iterable[Manifest], kinds: Kinds, origin: Callable[[Manifest, Path], Path], counts: dict[str, int]) -> Iterator[Finding]:
+def conform(
+    manifests: Iterable[Manifest], kinds: Kinds, origin: Callable[[Manifest, Path], Path], counts: dict[str, int]
+) -> Iterator[Finding]:
     """Hold every object against the schema of its kind; count what was held against what.
 
     ``origin`` leads from a place in an object back to the path in the spec that made it.
@@ -122,7 +124,9 @@ def conform(manifests: Iterable[Manifest], kinds: Kinds, origin: Callable[[Manif
         source = kinds.source(manifest.object)
         counts[source] = counts.get(source, 0) + 1
         for fault in kinds.check(manifest.object):
-            yield does_not_conform(origin(manifest, fault.path), manifest.name, format_path(fault.path), _say(fault.message, fault.expected), source)
+            yield does_not_conform(
+                origin(manifest, fault.path), manifest.name, format_path(fault.path), _say(fault.message, fault.expected), source
+            )
 
 
 def _say(message: str, expected: str) -> str:
@@ -137,7 +141,7 @@ def unheard(plan: Plan, sections: Iterable[str], word: Mapping[str, str]) -> Ite
     reads = plan.reads.paths
     above = {path[:-1] for path in reads} | {path[:-2] for path in reads}
     for section in sections:
-        for name, item in plan.tree[section].items():
+        for name in plan.tree[section]:
             mark = plan.mark.child(section)
             mark = mark.child(name) if mark else None
             if mark is None:
@@ -145,7 +149,6 @@ def unheard(plan: Plan, sections: Iterable[str], word: Mapping[str, str]) -> Ite
             for path in _leaves(mark, (section, name)):
                 if path not in reads and path not in above and path[2] not in ("in", "notIn"):
                     yield unheard_field(path, word[section])
-        del item
 
 
 def _leaves(mark: Any, path: Path) -> Iterator[Path]:
@@ -180,7 +183,13 @@ def unheard_field(path: Path, word: str) -> Found:
           iris: {model: iris, resources: {storage: 1Gi}}
           both: {graph: {ensemble: [iris]}}
     """
-    return Found(path, f"`{format_path(path)}` goes into nothing that {word} deploys", "remove it, or choose a platform that has a place for it", on="key", label=f"{word} has no place for this")
+    return Found(
+        path,
+        f"`{format_path(path)}` goes into nothing that {word} deploys",
+        "remove it, or choose a platform that has a place for it",
+        on="key",
+        label=f"{word} has no place for this",
+    )
 
 
 @code("MLS-E803", "not-supported-yet")
@@ -200,7 +209,9 @@ def not_supported(path: Path, key: str, word: str, known: list[str]) -> Found:
         platform: {serving: kserve}
     """
     able = f"use {' or '.join(known)}" if known else f"leave `{SECTIONS.get(key, key)}` out until this mlspec can write for it"
-    return Found(path, f"this mlspec does not write manifests for `platform.{key}: {word}` yet", able, on="key", label=f"nothing writes for {word}")
+    return Found(
+        path, f"this mlspec does not write manifests for `platform.{key}: {word}` yet", able, on="key", label=f"nothing writes for {word}"
+    )
 
 
 @code("MLS-E804", "does-not-conform")
@@ -227,4 +238,9 @@ def does_not_conform(path: Path, name: str, place: str, message: str, source: st
           reason: drain two pods at once
           merge: {spec: {maxUnavailable: 2}}
     """
-    return Found(path, f"{name} does not conform to {source}: {f'`{place}` ' if place else ''}{message}", "change the value that made it, or the patch or template", label=f"made `{place}`" if place else "made it")
+    return Found(
+        path,
+        f"{name} does not conform to {source}: {f'`{place}` ' if place else ''}{message}",
+        "change the value that made it, or the patch or template",
+        label=f"made `{place}`" if place else "made it",
+    )

@@ -42,10 +42,8 @@ class Target(NamedTuple):
     """What it cannot do of a plan: rules of the system that no schema holds."""
     render_project: Callable[[tuple[Plan, ...]], Iterable[Rendering]] | None = None
     """What it makes once for the whole project."""
-    live: Callable[[Plan], dict[str, dict[str, str]]] | None = None
+    live: Callable[[Plan], dict[str, dict[str, str | int]]] | None = None
     """What the lock is to remember of each endpoint after this compile."""
-    covers: tuple[str, ...] = ()
-    """Sections whose fields it merely documents; they do not count as deployed."""
 
 
 def nothing(plan: Any) -> Iterator[Any]:  # noqa: ARG001

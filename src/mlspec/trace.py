@@ -75,7 +75,7 @@ def _fresh(manifest: Manifest) -> View:
     kind = type(view)
     twin: View = object.__new__(kind)
     twin.__dict__.update(view.__dict__)
-    plan = twin.__dict__["_plan"] if "_plan" in twin.__dict__ else manifest.plan
+    plan = vars(twin).get("_plan", manifest.plan)
     watched = plan.watched()
     twin.__dict__["_plan"] = watched
     return twin

@@ -1,8 +1,8 @@
 """Environments, overrides and the platform."""
 
 import pytest
-from checks.build_serving import findings, messages
 
+from checks.build_serving import findings, messages
 from mlspec.checks import environments, overrides, platform
 
 BASE = """\
@@ -103,7 +103,6 @@ def test_near_name_is_offered():
 def test_platform(text, expected):
     if "gateway: {}" in text:  # no environment can be made of it, so only the check itself is asked
         from checks.build_serving import load
-
         from mlspec.checks.subject import Project
 
         found = platform.one_word_a_key(Project(load(f"platform: {text}\n"), None, ()))

@@ -1,8 +1,8 @@
 """Governance, and the versions of mlspec that a spec allows."""
 
 import pytest
-from checks.build_serving import findings, project
 
+from checks.build_serving import findings, project
 from mlspec.checks import governance, images
 
 SINCE = images.image_without_digest.code.id

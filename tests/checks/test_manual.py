@@ -1,8 +1,8 @@
 """The manual pages of these checks: each Bad example gives its code, each Good one nothing."""
 
 import pytest
-from checks.build_serving import examples, findings, project_checks
 
+from checks.build_serving import examples, findings, project_checks
 from mlspec.checks import (
     environments,
     governance,
@@ -49,7 +49,6 @@ def test_examples_of_the_manual(check):
 @pytest.mark.parametrize("check", ALL, ids=lambda check: check.code.name)
 def test_examples_have_the_shape_of_the_language(check):
     from checks.build_serving import load
-
     from mlspec.spec.spec import Spec
 
     for text in examples(check.code.page).values():

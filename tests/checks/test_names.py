@@ -3,8 +3,8 @@
 import hashlib
 
 import pytest
-from checks.build_serving import findings
 
+from checks.build_serving import findings
 from mlspec.checks import names
 from mlspec.names import object_name, shorten, spell, version_of
 

@@ -1,8 +1,8 @@
 """Schedules, time zones and dates."""
 
 import pytest
-from checks.build_serving import findings
 
+from checks.build_serving import findings
 from mlspec.checks import schedules
 from mlspec.cron import parse_cron
 

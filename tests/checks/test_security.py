@@ -1,8 +1,8 @@
 """Secrets, images, URIs, expressions and patches."""
 
 import pytest
-from checks.build_serving import findings, messages
 
+from checks.build_serving import findings, messages
 from mlspec.checks import images, patches, platform, security
 
 MODELS = "models: {a: {framework: sklearn, version: 1.0.0, uri: s3://m/a}}\n"

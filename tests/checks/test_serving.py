@@ -1,8 +1,8 @@
 """Endpoints, runtimes, traffic, graphs and resources."""
 
 import pytest
-from checks.build_serving import findings
 
+from checks.build_serving import findings
 from mlspec.checks import graphs, resources, runtimes, serving, traffic
 
 MODULES = (serving, runtimes, traffic, graphs, resources)

@@ -8,18 +8,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlspec.resources import schemas_root
 from mlspec.spec.parse import explain, language, schema
 from mlspec.spec.schema import build_schema, schema_text
-from mlspec.resources import schemas_root
 
 WHOLE = {
     "apiVersion": "mlspec.dev/v1",
     "name": "demo",
     "owner": {"team": "ml", "email": "ml@example.org"},
     "objectives": [{"kpi": "churn", "target": "2 %", "by": "2027-01-31"}],
-    "platform": {"serving": {"kserve": {"version": "0.20", "mode": "standard"}}, "ci": ["github", {"gitlab": {"runner": "large"}}], "registry": {"mlflow": "http://m.svc:5000"}},
+    "platform": {
+        "serving": {"kserve": {"version": "0.20", "mode": "standard"}},
+        "ci": ["github", {"gitlab": {"runner": "large"}}],
+        "registry": {"mlflow": "http://m.svc:5000"},
+    },
     "vars": {"bucket": "b", "count": 3, "share": Decimal("0.5"), "on": True},
-    "environments": {"dev": {"namespace": "demo-dev"}, "prod": {"namespace": "demo", "after": "dev", "approvals": 2, "overrides": {"serving": {"api": {"replicas": 3}}}}},
+    "environments": {
+        "dev": {"namespace": "demo-dev"},
+        "prod": {"namespace": "demo", "after": "dev", "approvals": 2, "overrides": {"serving": {"api": {"replicas": 3}}}},
+    },
     "datasets": {
         "customers": {
             "uri": "s3://b/customers",
@@ -31,7 +38,14 @@ WHOLE = {
         }
     },
     "features": {"stats": {"entity": "age", "from": "customers", "fields": ["plan"], "ttl": "30d", "online": True}},
-    "models": {"churn": {"framework": "xgboost", "version": "2.3.0", "uri": "s3://b/m", "signature": {"inputs": {"x": "int64", "y": {"type": "float32", "shape": [-1, 3]}}}}},
+    "models": {
+        "churn": {
+            "framework": "xgboost",
+            "version": "2.3.0",
+            "uri": "s3://b/m",
+            "signature": {"inputs": {"x": "int64", "y": {"type": "float32", "shape": [-1, 3]}}},
+        }
+    },
     "pipelines": {
         "train": {
             "schedule": {"cron": "0 3 * * 1", "timezone": "Europe/Berlin"},
@@ -40,9 +54,24 @@ WHOLE = {
             "parameters": {"depth": 6},
             "retries": 2,
             "steps": {
-                "prepare": {"run": ["python", "x.py", "${outputs.table}"], "inputs": {"raw": "datasets.customers"}, "outputs": {"table": "parquet"}},
-                "fit": {"run": "python fit.py", "distributed": {"framework": "pytorch", "nodes": 2}, "resources": {"cpu": "8", "memory": "16Gi", "gpu": {"count": 1}}},
-                "tune": {"run": ["x"], "tune": {"objective": {"metric": "auc", "goal": "maximize"}, "trials": {"max": 4}, "search": {"depth": {"int": [3, 10]}}}},
+                "prepare": {
+                    "run": ["python", "x.py", "${outputs.table}"],
+                    "inputs": {"raw": "datasets.customers"},
+                    "outputs": {"table": "parquet"},
+                },
+                "fit": {
+                    "run": "python fit.py",
+                    "distributed": {"framework": "pytorch", "nodes": 2},
+                    "resources": {"cpu": "8", "memory": "16Gi", "gpu": {"count": 1}},
+                },
+                "tune": {
+                    "run": ["x"],
+                    "tune": {
+                        "objective": {"metric": "auc", "goal": "maximize"},
+                        "trials": {"max": 4},
+                        "search": {"depth": {"int": [3, 10]}},
+                    },
+                },
                 "gate": {"gate": "release", "metrics": "steps.fit.metrics"},
                 "register": {"register": "churn", "model": "steps.fit.model", "after": ["gate"]},
                 "check": {"check": "quality", "data": "customers"},
@@ -52,7 +81,12 @@ WHOLE = {
             },
         }
     },
-    "thresholds": {"release": {"on": "evaluation", "rules": [{"metric": "auc", "min": Decimal("0.86")}, {"metric": "auc", "noWorseThan": "champion", "tolerance": "1%"}]}},
+    "thresholds": {
+        "release": {
+            "on": "evaluation",
+            "rules": [{"metric": "auc", "min": Decimal("0.86")}, {"metric": "auc", "noWorseThan": "champion", "tolerance": "1%"}],
+        }
+    },
     "serving": {
         "api": {
             "model": "churn",
@@ -66,7 +100,14 @@ WHOLE = {
         },
         "graph": {"graph": {"sequence": ["api", {"api": {"when": "count > 0"}}, {"ensemble": ["api"]}]}},
     },
-    "monitoring": {"api": {"slo": {"availability": "99.9%"}, "alerts": ["online"], "drift": {"against": "customers", "every": "30m"}, "notify": {"webhook": {"secret": "hook/url"}}}},
+    "monitoring": {
+        "api": {
+            "slo": {"availability": "99.9%"},
+            "alerts": ["online"],
+            "drift": {"against": "customers", "every": "30m"},
+            "notify": {"webhook": {"secret": "hook/url"}},
+        }
+    },
     "governance": {"risk": "limited", "waivers": [{"code": "X", "reason": "y", "owner": "z", "until": "2027-01-01"}]},
     "patches": [{"target": {"kind": "Service"}, "reason": "why", "json": [{"op": "add", "path": "/a", "value": {"b": None}}]}],
     "output": {"root": "deploy", "layout": "object"},
@@ -78,10 +119,46 @@ SCALARS = st.one_of(
     st.booleans(),
     st.integers(-5, 2000),
     st.decimals(-2, 2, places=2),
-    st.sampled_from(["", "x", "-x", "X_1", "1%", "0%", "100%", "101%", "5m", "0s", "1h30m", "1h 30m", "500m", "2Gi", "2GB", "s3://a/b", "http://x", "a/b", "/a", "${vars.x}", "${x}", "2027-01-31", "* * * * *", "true", "no", "a\nb", "é", "kserve", "prod"]),
+    st.sampled_from(
+        [
+            "",
+            "x",
+            "-x",
+            "X_1",
+            "1%",
+            "0%",
+            "100%",
+            "101%",
+            "5m",
+            "0s",
+            "1h30m",
+            "1h 30m",
+            "500m",
+            "2Gi",
+            "2GB",
+            "s3://a/b",
+            "http://x",
+            "a/b",
+            "/a",
+            "${vars.x}",
+            "${x}",
+            "2027-01-31",
+            "* * * * *",
+            "true",
+            "no",
+            "a\nb",
+            "é",
+            "kserve",
+            "prod",
+        ]
+    ),
     st.text(max_size=12),
 )
-VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=2), st.dictionaries(st.sampled_from(["min", "max", "a", "secret", "model", "in", "kserve", "Bad Key"]), SCALARS, max_size=2))
+VALUES = st.one_of(
+    SCALARS,
+    st.lists(SCALARS, max_size=2),
+    st.dictionaries(st.sampled_from(["min", "max", "a", "secret", "model", "in", "kserve", "Bad Key"]), SCALARS, max_size=2),
+)
 
 
 def places(value, path=()):

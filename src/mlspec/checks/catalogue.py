@@ -24,7 +24,11 @@ class Checks(NamedTuple):
 @cache
 def find_checks() -> Checks:
     """Return every check of the modules beside this one, by module name."""
-    modules = [importlib.import_module(f"{checks.__name__}.{found.name}") for found in pkgutil.iter_modules(checks.__path__) if found.name != "catalogue"]
+    modules = [
+        importlib.import_module(f"{checks.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(checks.__path__)
+        if found.name != "catalogue"
+    ]
     return Checks(
         tuple(check for module in modules for check in getattr(module, "FIRST_CHECKS", ())),
         tuple(check for module in modules for check in getattr(module, "CHECKS", ())),

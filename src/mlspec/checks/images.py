@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from mlspec.checks.serving import containers
 from mlspec.checks.security import leads_to_metadata, placed
+from mlspec.checks.serving import containers
 from mlspec.checks.subject import Project, Subject
 from mlspec.diagnostics import Found, code
 from mlspec.location import Path

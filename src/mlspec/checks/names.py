@@ -261,7 +261,7 @@ def path_part(project: Project) -> Iterator[Found]:
     output = project.tree.get("output", {})
     for path, text in ((("output", "root"), output.get("root")), (("templates",), project.tree.get("templates"))):
         if len((text or "").encode()) > 1024:
-            yield Found(path, f"the path has {len(text.encode())} bytes, expected at most 1024", "write a shorter path")
+            yield Found(path, f"the path has {len((text or '').encode())} bytes, expected at most 1024", "write a shorter path")
             continue
         for part in (text or "x").rstrip("/").split("/"):
             if part in ("", ".", "..") or part[0] == "-" or part[-1] in ". " or part.lower().split(".")[0] in WINDOWS or len(part.encode()) > 255:

@@ -20,7 +20,9 @@ class Subject:
 
     __slots__ = ("absent", "environment", "mark", "namespace", "platform", "tree")
 
-    def __init__(self, tree: Tree, mark: Mark, environment: str, namespace: str, platform: Mapping[str, Any], absent: Mapping[str, frozenset[str]]) -> None:
+    def __init__(
+        self, tree: Tree, mark: Mark, environment: str, namespace: str, platform: Mapping[str, Any], absent: Mapping[str, frozenset[str]]
+    ) -> None:
         self.tree = tree
         self.mark = mark
         self.environment = environment

@@ -67,7 +67,7 @@ def _renderings(target: Target) -> Iterator[Rendering]:
         spec = root / "mlspec.yaml"
         own = "{}: {}".format(*target.platform) if target.platform else "gitops: argocd"
         spec.write_text(SPEC.replace("PLATFORM", own), encoding="utf-8")
-        plans = examine(spec, root, Path.as_posix, LIVE, {}).plans
+        plans = examine(spec, root, Path.as_posix, LIVE).plans
     for plan in plans:
         yield from target.render(plan)
     if target.render_project:

@@ -127,8 +127,8 @@ class Node:
         return self._path
 
     def plain(self) -> dict[str, Any]:
-        """Return the map as plain data; all its leaves count as read."""
-        return {key: _plain(value) for key, value in self.items()}
+        """Return the map as plain data, sorted by key; all its leaves count as read."""
+        return {key: _plain(self[key]) for key in sorted(self._map)}
 
 
 def _plain(value: Any) -> Any:

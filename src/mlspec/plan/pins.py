@@ -14,10 +14,10 @@ _MD5 = re.compile(r"^\s*-?\s*md5:\s*([0-9a-f]{32}(?:\.dir)?)\s*$", re.MULTILINE)
 _LIMIT = 1024 * 1024
 
 
-def pin(tree: Mapping[str, Any], folder: FilePath, pinned: Mapping[str, Any]) -> tuple[dict[str, str], list[Finding]]:
+def pin(tree: Mapping[str, Any], folder: FilePath) -> tuple[dict[str, str], list[Finding]]:
     """Return the pins of the datasets and models of a spec, and what could not be pinned.
 
-    A ``.dvc`` file gives the MD5 of its content (DVC 3: ``outs[0].md5``). ``pinned`` are the pins of the lock.
+    A ``.dvc`` file gives the MD5 of its content (DVC 3: ``outs[0].md5``).
     """
     pins: dict[str, str] = {}
     findings: list[Finding] = []
@@ -60,4 +60,9 @@ def not_pinned_here(path: Path, file: str) -> Found:
 
         datasets: {customers: {uri: s3://m/customers, version: {snapshot: "2026-11-01"}}}
     """
-    return Found(path, f"not pinned here: there is no `{file}` with an md5 beside the spec", "commit the .dvc file, or give the path from the spec's folder", label="no such file, or no md5 in it")
+    return Found(
+        path,
+        f"not pinned here: there is no `{file}` with an md5 beside the spec",
+        "commit the .dvc file, or give the path from the spec's folder",
+        label="no such file, or no md5 in it",
+    )

@@ -83,12 +83,14 @@ def host_of(url: str) -> str:
     """Return the host of a repository URL, in its https or its ssh form."""
     if "://" in url:
         return (urlsplit(url).hostname or "").removeprefix("ssh.")
-    return url.split("@")[-1].split(":")[0]
+    return url.rsplit("@", maxsplit=1)[-1].split(":", maxsplit=1)[0]
 
 
 def words(platform: Mapping[str, Any]) -> dict[str, Any]:
     """Return the chosen word of each key, and the settings under ``KEY.settings``."""
-    chosen: dict[str, Any] = {key: platform[key]["word"] for key in ("serving", "pipelines", "monitoring", "gateway", "events", "gitops", "registry", "secrets")}
+    chosen: dict[str, Any] = {
+        key: platform[key]["word"] for key in ("serving", "pipelines", "monitoring", "gateway", "events", "gitops", "registry", "secrets")
+    }
     chosen["ci"] = tuple(system["word"] for system in platform["ci"])
     for key in ("serving", "pipelines", "monitoring", "gateway", "events", "gitops"):
         chosen[f"{key}.settings"] = platform[key][chosen[key]]

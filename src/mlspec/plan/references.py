@@ -68,7 +68,7 @@ class References:
             if 0 <= inner < token.string.find("}", token.end()):
                 self.findings.append(malformed_reference(path, f"{token.string[token.end() : inner]}${{...}}"))
             else:
-                self.findings.append(unclosed_reference(path, token.string))
+                self.findings.append(unclosed_reference(path))
             return None
         name = token[1]
         root = name.split(".", 1)[0]
@@ -150,8 +150,8 @@ def unknown_reference(path: Path, name: str, part: str, place: str, names: list[
     """
     near = nearest(part, names)
     known = ", ".join(names[:12])
-    help = f"did you mean `{near}`?" if near else (f"{place} has {known}" if known else f"write `{part}` under `{place}`")
-    return Found(path, f"`${{{name}}}` names `{part}`, which `{place}` does not have", help, label="nothing of that name")
+    advice = f"did you mean `{near}`?" if near else (f"{place} has {known}" if known else f"write `{part}` under `{place}`")
+    return Found(path, f"`${{{name}}}` names `{part}`, which `{place}` does not have", advice, label="nothing of that name")
 
 
 @code("MLS-E491", "unknown-reference-root")
@@ -173,7 +173,12 @@ def unknown_root(path: Path, name: str) -> Found:
     """
     root = name.split(".", 1)[0]
     near = nearest(root, ROOTS)
-    return Found(path, f"`${{{name}}}` begins with `{root}`, which is no root of references", f"did you mean `{near}`?" if near else f"begin with one of {', '.join(ROOTS)}, or write `$${{` for a literal `${{`", label="unknown root")
+    return Found(
+        path,
+        f"`${{{name}}}` begins with `{root}`, which is no root of references",
+        f"did you mean `{near}`?" if near else f"begin with one of {', '.join(ROOTS)}, or write `$${{` for a literal `${{`",
+        label="unknown root",
+    )
 
 
 @code("MLS-E492", "run-time-reference")
@@ -190,11 +195,16 @@ def run_time_reference(path: Path, name: str) -> Found:
         serving: {iris: {model: iris}}
         vars: {version: "1"}
     """
-    return Found(path, f"`${{{name}}}` is a value of a pipeline run, and `{format_path(path)}` is not in a pipeline's step", "use a value that is known before a run: vars, env, datasets or models", label="known only while a pipeline runs")
+    return Found(
+        path,
+        f"`${{{name}}}` is a value of a pipeline run, and `{format_path(path)}` is not in a pipeline's step",
+        "use a value that is known before a run: vars, env, datasets or models",
+        label="known only while a pipeline runs",
+    )
 
 
 @code("MLS-E493", "unclosed-reference")
-def unclosed_reference(path: Path, text: str) -> Found:
+def unclosed_reference(path: Path) -> Found:
     """A reference that is opened with `${` must be closed with `}`.
 
     Bad::
@@ -208,7 +218,12 @@ def unclosed_reference(path: Path, text: str) -> Found:
         serving: {iris: {model: iris}}
         vars: {bucket: acme-models}
     """
-    return Found(path, f"`${{` is opened in `{format_path(path)}` and never closed", "close it with `}`, or write `$${` for a literal `${`", label="never closed")
+    return Found(
+        path,
+        f"`${{` is opened in `{format_path(path)}` and never closed",
+        "close it with `}`, or write `$${` for a literal `${`",
+        label="never closed",
+    )
 
 
 @code("MLS-E494", "malformed-reference")
@@ -226,7 +241,12 @@ def malformed_reference(path: Path, name: str) -> Found:
         serving: {iris: {model: iris}}
         vars: {bucket: acme-models}
     """
-    return Found(path, f"`${{{name}}}` is not names joined by dots", "write it like ${vars.bucket}; references carry no logic", label="not a reference")
+    return Found(
+        path,
+        f"`${{{name}}}` is not names joined by dots",
+        "write it like ${vars.bucket}; references carry no logic",
+        label="not a reference",
+    )
 
 
 @code("MLS-E495", "reference-cycle")
@@ -244,7 +264,13 @@ def reference_cycle(path: Path, cycle: list[str]) -> Found:
         serving: {iris: {model: iris}}
     """
     way = " → ".join(cycle)
-    return Found(path, f"references lead back to themselves: {way}", "give one of them a value of its own", label="part of the cycle", related=tuple((_path_of(name), "and this") for name in cycle[1:-1]))
+    return Found(
+        path,
+        f"references lead back to themselves: {way}",
+        "give one of them a value of its own",
+        label="part of the cycle",
+        related=tuple((_path_of(name), "and this") for name in cycle[1:-1]),
+    )
 
 
 @code("MLS-E496", "reference-to-many")

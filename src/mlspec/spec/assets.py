@@ -6,13 +6,42 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from mlspec.spec.model import Item, Model, by_type
-from mlspec.spec.scalars import Bool, Cron, Duration, Id, Image, Line, Name, Number, Ratio, RepoPath, Scalar, SecretName, Text, Uri, Version, whole
+from mlspec.spec.model import Item, Model, by_type, optional
+from mlspec.spec.scalars import (
+    Bool,
+    Cron,
+    Duration,
+    Id,
+    Image,
+    Line,
+    Name,
+    Number,
+    Ratio,
+    RepoPath,
+    Scalar,
+    SecretName,
+    Text,
+    Uri,
+    Version,
+    whole,
+)
 
 Format = Literal["parquet", "csv", "json", "jsonl", "avro", "orc", "delta", "iceberg", "webdataset", "tfrecord", "images", "text"]
 ColumnType = Literal["string", "integer", "number", "boolean", "category", "date", "timestamp", "bytes", "array"]
 Framework = Literal[
-    "sklearn", "xgboost", "lightgbm", "catboost", "tensorflow", "pytorch", "onnx", "tensorrt", "mlflow", "huggingface", "pmml", "paddle", "custom"
+    "sklearn",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+    "tensorflow",
+    "pytorch",
+    "onnx",
+    "tensorrt",
+    "mlflow",
+    "huggingface",
+    "pmml",
+    "paddle",
+    "custom",
 ]
 TensorType = Literal[
     "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64", "bool", "string", "bytes"
@@ -22,51 +51,51 @@ TensorType = Literal[
 class DataVersion(Model):
     """Exactly one way to pin the content of a dataset."""
 
-    sha256: Line = Field(None, description="The SHA-256 of the content, 64 hex digits.")
-    dvc: RepoPath = Field(None, description="A .dvc file, relative to the spec.")
-    lakefs: Line = Field(None, description="A lakeFS commit, as repository/branch@commit.")
-    delta: Annotated[object, whole(0, 10**15)] = Field(None, description="The version of a Delta table.")
-    iceberg: Scalar = Field(None, description="The snapshot of an Iceberg table.")
-    snapshot: Line = Field(None, description="The name of a snapshot.")
-    git: Line = Field(None, description="A git revision.")
+    sha256: Line = optional(description="The SHA-256 of the content, 64 hex digits.")
+    dvc: RepoPath = optional(description="A .dvc file, relative to the spec.")
+    lakefs: Line = optional(description="A lakeFS commit, as repository/branch@commit.")
+    delta: Annotated[object, whole(0, 10**15)] = optional(description="The version of a Delta table.")
+    iceberg: Scalar = optional(description="The snapshot of an Iceberg table.")
+    snapshot: Line = optional(description="The name of a snapshot.")
+    git: Line = optional(description="A git revision.")
 
 
 class Column(Model):
     """What a column holds."""
 
     type: ColumnType = Field(description="The type of its values.")
-    min: Number = Field(None, description="The smallest allowed value.")
-    max: Number = Field(None, description="The largest allowed value.")
-    values: list[Scalar] = Field(None, min_length=1, description="The only allowed values.")
-    nullable: Bool = Field(None, description="Whether values may be missing (false).")
-    unique: Bool = Field(None, description="Whether every value stands once.")
-    pii: Bool = Field(None, description="Whether it is about an identifiable person.")
-    protected: Bool = Field(None, description="Whether it is a protected attribute.")
-    label: Bool = Field(None, description="Whether it is what the model predicts.")
-    key: Bool = Field(None, description="Whether it identifies the row.")
-    description: Text = Field(None, description="What it means.")
+    min: Number = optional(description="The smallest allowed value.")
+    max: Number = optional(description="The largest allowed value.")
+    values: list[Scalar] = optional(min_length=1, description="The only allowed values.")
+    nullable: Bool = optional(description="Whether values may be missing (false).")
+    unique: Bool = optional(description="Whether every value stands once.")
+    pii: Bool = optional(description="Whether it is about an identifiable person.")
+    protected: Bool = optional(description="Whether it is a protected attribute.")
+    label: Bool = optional(description="Whether it is what the model predicts.")
+    key: Bool = optional(description="Whether it identifies the row.")
+    description: Text = optional(description="What it means.")
 
 
 class Refresh(Model):
     """How often new data arrives."""
 
-    schedule: Cron = Field(None, description="When new data arrives.")
-    max_age: Duration = Field(None, description="How old the data may become.")
+    schedule: Cron = optional(description="When new data arrives.")
+    max_age: Duration = optional(description="How old the data may become.")
 
 
 class Dataset(Item):
     """A versioned dataset."""
 
     uri: Uri = Field(description="Where the data lies.")
-    format: Format = Field(None, description="How it is stored.")
-    version: DataVersion = Field(None, description="What pins its content.")
-    schema_: dict[Id, Column] = Field(None, alias="schema", min_length=1, description="Its columns.")
-    quality: Id = Field(None, description="The data threshold that it must pass.")
-    refresh: Refresh = Field(None, description="How often new data arrives.")
-    sensitivity: Literal["public", "internal", "confidential", "restricted"] = Field(None, description="How sensitive it is.")
-    retention: Duration = Field(None, description="How long it is kept.")
-    splits: dict[Id, Ratio] = Field(None, min_length=1, description="Its parts and their shares, 100 % together.")
-    description: Text = Field(None, description="What it is.")
+    format: Format = optional(description="How it is stored.")
+    version: DataVersion = optional(description="What pins its content.")
+    schema_: dict[Id, Column] = optional(alias="schema", min_length=1, description="Its columns.")
+    quality: Id = optional(description="The data threshold that it must pass.")
+    refresh: Refresh = optional(description="How often new data arrives.")
+    sensitivity: Literal["public", "internal", "confidential", "restricted"] = optional(description="How sensitive it is.")
+    retention: Duration = optional(description="How long it is kept.")
+    splits: dict[Id, Ratio] = optional(min_length=1, description="Its parts and their shares, 100 % together.")
+    description: Text = optional(description="What it is.")
 
 
 class Feature(Item):
@@ -75,10 +104,10 @@ class Feature(Item):
     entity: Id = Field(description="The column that identifies the entity.")
     from_: Annotated[Id, Field(alias="from", description="The dataset it is computed from.")]
     fields: list[Id] = Field(min_length=1, description="Columns of the dataset.")
-    ttl: Duration = Field(None, description="How long a value is valid.")
-    online: Bool = Field(None, description="Whether it is served online (false).")
-    transform: list[Text] = Field(None, min_length=1, description="The command of a container that computes it.")
-    image: Image = Field(None, description="The image of the transform.")
+    ttl: Duration = optional(description="How long a value is valid.")
+    online: Bool = optional(description="Whether it is served online (false).")
+    transform: list[Text] = optional(min_length=1, description="The command of a container that computes it.")
+    image: Image = optional(description="The image of the transform.")
 
 
 class Tensor(Model):
@@ -89,25 +118,26 @@ class Tensor(Model):
 
 
 TensorOrType = Annotated[
-    Annotated[TensorType, Tag("@scalar")] | Annotated[Tensor, Tag("@map")], by_type("expected a type such as float64, or a map {type, shape}")
+    Annotated[TensorType, Tag("@scalar")] | Annotated[Tensor, Tag("@map")],
+    by_type("expected a type such as float64, or a map {type, shape}"),
 ]
 
 
 class Signature(Model):
     """What a model takes and gives."""
 
-    inputs: dict[Line, TensorOrType] = Field(None, min_length=1, description="What it takes.")
-    outputs: dict[Line, TensorOrType] = Field(None, min_length=1, description="What it gives.")
+    inputs: dict[Line, TensorOrType] = optional(min_length=1, description="What it takes.")
+    outputs: dict[Line, TensorOrType] = optional(min_length=1, description="What it gives.")
 
 
 class Card(Model):
     """The model card."""
 
-    intended_use: Text = Field(None, description="What the model is for.")
-    out_of_scope: Text = Field(None, description="What it is not for.")
-    limitations: Text = Field(None, description="Where it is weak.")
-    ethics: Text = Field(None, description="What to consider.")
-    references: Text = Field(None, description="Where to read more.")
+    intended_use: Text = optional(description="What the model is for.")
+    out_of_scope: Text = optional(description="What it is not for.")
+    limitations: Text = optional(description="Where it is weak.")
+    ethics: Text = optional(description="What to consider.")
+    references: Text = optional(description="Where to read more.")
 
 
 class TrainedModel(Item):
@@ -116,11 +146,11 @@ class TrainedModel(Item):
     framework: Framework = Field(description="What the artifact was made with.")
     version: Version = Field(description="The version that is served.")
     uri: Uri = Field(description="Where the artifact lies.")
-    trained_by: Name = Field(None, description="The pipeline that registers it.")
-    features: list[Id] = Field(None, min_length=1, description="The feature views it reads.")
-    evaluated_on: list[Id] = Field(None, min_length=1, description="The datasets it was evaluated on.")
-    signature: Signature = Field(None, description="What it takes and gives.")
-    hyperparameters: dict[Id, Scalar] = Field(None, min_length=1, description="What it was trained with.")
-    secret: SecretName = Field(None, description="The secret that opens the artifact's store.")
-    card: Card = Field(None, description="The model card.")
-    description: Text = Field(None, description="What it predicts.")
+    trained_by: Name = optional(description="The pipeline that registers it.")
+    features: list[Id] = optional(min_length=1, description="The feature views it reads.")
+    evaluated_on: list[Id] = optional(min_length=1, description="The datasets it was evaluated on.")
+    signature: Signature = optional(description="What it takes and gives.")
+    hyperparameters: dict[Id, Scalar] = optional(min_length=1, description="What it was trained with.")
+    secret: SecretName = optional(description="The secret that opens the artifact's store.")
+    card: Card = optional(description="The model card.")
+    description: Text = optional(description="What it predicts.")

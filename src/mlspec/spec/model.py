@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field
 from pydantic.alias_generators import to_camel
 
 from mlspec.spec.scalars import Name
+
+
+def optional(**options: Any) -> Any:
+    """Declare a field that may be left out. Left out is not null: a null is refused by the field's own type."""
+    return Field(None, **options)
 
 
 class Model(BaseModel):
@@ -28,8 +33,8 @@ class Model(BaseModel):
 class Item(Model):
     """A named item: it may be confined to some environments."""
 
-    in_: list[Name] = Field(None, alias="in", min_length=1, description="The environments that have this item; all of them when absent.")
-    not_in: list[Name] = Field(None, min_length=1, description="The environments that do not have this item.")
+    in_: list[Name] = optional(alias="in", min_length=1, description="The environments that have this item; all of them when absent.")
+    not_in: list[Name] = optional(min_length=1, description="The environments that do not have this item.")
 
 
 def _by_type(value: Any) -> str:

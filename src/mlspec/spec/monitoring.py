@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from mlspec.spec.model import Item, Model, by_type
+from mlspec.spec.model import Item, Model, by_type, optional
 from mlspec.spec.scalars import Bool, Bound, Duration, Id, Image, Line, Ratio, SecretKeyOrName, Uri
 
 
@@ -14,24 +14,24 @@ class SloLatency(Model):
     """A latency objective."""
 
     max: Duration = Field(description="How long an answer may take.")
-    quantile: Bound = Field(None, description="For which share of the answers (0.95).")
+    quantile: Bound = optional(description="For which share of the answers (0.95).")
 
 
 class Slo(Model):
     """Service level objectives."""
 
-    availability: Ratio = Field(None, description="The share of requests that are answered, 90% to 99.999%.")
-    latency: SloLatency = Field(None, description="How fast they are answered.")
-    window: Duration = Field(None, description="Over how long the error budget is counted (30d).")
+    availability: Ratio = optional(description="The share of requests that are answered, 90% to 99.999%.")
+    latency: SloLatency = optional(description="How fast they are answered.")
+    window: Duration = optional(description="Over how long the error budget is counted (30d).")
 
 
 class Drift(Model):
     """A scheduled comparison of live requests with a dataset."""
 
     against: Id = Field(description="The dataset that live requests are compared with.")
-    current: Uri = Field(None, description="Where the logged requests lie (the logging sink, when that is an object store).")
+    current: Uri = optional(description="Where the logged requests lie (the logging sink, when that is an object store).")
     every: Duration = Field(description="How often they are compared.")
-    image: Image = Field(None, description="The image of the comparison (that of the pipeline that trained the model).")
+    image: Image = optional(description="The image of the comparison (that of the pipeline that trained the model).")
 
 
 class Outliers(Model):
@@ -58,18 +58,20 @@ class WebhookSecret(Model):
 class Notify(Model):
     """Who hears of alerts."""
 
-    slack: Line = Field(None, description="A Slack channel.")
-    email: Line = Field(None, description="An address.")
-    webhook: Annotated[Annotated[WebhookSecret, Tag("@map")], by_type("expected a map {secret: name/key}")] = Field(None, description="A webhook.")
+    slack: Line = optional(description="A Slack channel.")
+    email: Line = optional(description="An address.")
+    webhook: Annotated[Annotated[WebhookSecret, Tag("@map")], by_type("expected a map {secret: name/key}")] = optional(
+        description="A webhook."
+    )
 
 
 class Monitor(Item):
     """What is watched of one endpoint."""
 
-    slo: Slo = Field(None, description="Service level objectives.")
-    alerts: list[Id] = Field(None, min_length=1, description="Live and drift thresholds that alert.")
-    drift: Drift = Field(None, description="A scheduled comparison with a dataset.")
-    outliers: Outliers = Field(None, description="A scheduled search for outliers.")
-    bias: Bias = Field(None, description="A scheduled comparison of slices.")
-    dashboard: Bool = Field(None, description="Whether there is a dashboard (false).")
-    notify: Notify = Field(None, description="Who hears of alerts.")
+    slo: Slo = optional(description="Service level objectives.")
+    alerts: list[Id] = optional(min_length=1, description="Live and drift thresholds that alert.")
+    drift: Drift = optional(description="A scheduled comparison with a dataset.")
+    outliers: Outliers = optional(description="A scheduled search for outliers.")
+    bias: Bias = optional(description="A scheduled comparison of slices.")
+    dashboard: Bool = optional(description="Whether there is a dashboard (false).")
+    notify: Notify = optional(description="Who hears of alerts.")

@@ -46,7 +46,7 @@ def explain(tree: Any) -> list[Finding]:
     try:
         Spec.model_validate(tree)
     except ValidationError as error:
-        return _sift([_finding(fault, tree) for fault in error.errors(include_url=False)])
+        return _sift([_finding(fault) for fault in error.errors(include_url=False)])
     return []
 
 
@@ -56,7 +56,7 @@ def _sift(findings: list[Finding]) -> list[Finding]:
     return [f for f in findings if f.code.name != "missing-field" or (f.found.path[:-1], str(f.found.path[-1])) not in meant]
 
 
-def _finding(fault: Any, tree: Any) -> Finding:
+def _finding(fault: Any) -> Finding:
     raw: tuple[Any, ...] = fault["loc"]
     kind: str = fault["type"]
     context: dict[str, Any] = fault.get("ctx", {})
@@ -64,7 +64,7 @@ def _finding(fault: Any, tree: Any) -> Finding:
     on_key = bool(raw) and raw[-1] == "[key]"
     shown = _show(fault.get("input"))
     if kind == "missing":
-        return missing_field(path, fields_at(raw[:-1]))
+        return missing_field(path)
     if kind == "extra_forbidden":
         return unknown_field(path, fields_at(raw[:-1]))
     if kind == "literal_error":
@@ -167,16 +167,16 @@ def unknown_field(path: Path, fields: list[str]) -> Found:
         return Found(
             path, f"unknown field `{key}` in {_place(path[:-1])}", f"write a space after `{before}:`", on="key", label="read as one word"
         )
-    help = (
+    advice = (
         f"did you mean `{near}`?"
         if near
         else (f"the fields here are {known}" if known else "remove it, or see the reference for the fields here")
     )
-    return Found(path, f"unknown field `{key}` in {_place(path[:-1])}", help, on="key", label="not a field of the language here")
+    return Found(path, f"unknown field `{key}` in {_place(path[:-1])}", advice, on="key", label="not a field of the language here")
 
 
 @code("MLS-E202", "missing-field")
-def missing_field(path: Path, fields: list[str]) -> Found:
+def missing_field(path: Path) -> Found:
     """A field without a default must be written.
 
     Bad::
@@ -234,13 +234,17 @@ def malformed_value(path: Path, shown: str, expected: str, example: str) -> Foun
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris, resources: {cpu: 500m, memory: 2Gi}}}
     """
-    help = f"write it like {example}" if example else f"write {expected}"
+    advice = f"write it like {example}" if example else f"write {expected}"
     unit = re.fullmatch(r'"(\d+(?:\.\d+)?[KMGTP])(i?)[Bb]"', shown)
     if unit and "quantity" in expected:
-        help = f"did you mean `{unit[1]}{unit[2]}`?" if unit[2] else f"did you mean `{unit[1]}i` (powers of 1024) or `{unit[1]}` (powers of 1000)?"
+        advice = (
+            f"did you mean `{unit[1]}{unit[2]}`?"
+            if unit[2]
+            else f"did you mean `{unit[1]}i` (powers of 1024) or `{unit[1]}` (powers of 1000)?"
+        )
     if "${ " in shown or " }" in shown:
-        help = "write a reference without spaces, like ${vars.bucket}"
-    return Found(path, f"{_place(path)} is {shown}, expected {expected}", help, label="not of this form")
+        advice = "write a reference without spaces, like ${vars.bucket}"
+    return Found(path, f"{_place(path)} is {shown}, expected {expected}", advice, label="not of this form")
 
 
 @code("MLS-E205", "unknown-word")
@@ -258,8 +262,8 @@ def unknown_word(path: Path, value: Any, words: list[str]) -> Found:
     """
     near = nearest(value, words) if isinstance(value, str) else None
     listed = ", ".join(words)
-    help = f"did you mean `{near}`?" if near else f"write {listed}" if len(words) == 1 else "write one of these words"
-    return Found(path, f"{_place(path)} is {_show(value)}, expected one of {listed}", help, label="not one of the words here")
+    advice = f"did you mean `{near}`?" if near else f"write {listed}" if len(words) == 1 else "write one of these words"
+    return Found(path, f"{_place(path)} is {_show(value)}, expected one of {listed}", advice, label="not one of the words here")
 
 
 @code("MLS-E206", "out-of-range")
@@ -431,9 +435,9 @@ def malformed_name(path: Path, value: str, expected: str, on_key: bool) -> Found
     from mlspec.spec.scalars import show
 
     proposal = "".join(c if c.isascii() and c.isalnum() else "-" for c in value.lower()).strip("-")[:63].strip("-")
-    help = (
+    advice = (
         f"write it like `{proposal}`"
         if proposal and proposal != value and "RFC" not in expected and "lower" in expected
         else f"write {expected}"
     )
-    return Found(path, f"the name {show(value)} is not {expected}", help, on="key" if on_key else "value", label="not a name here")
+    return Found(path, f"the name {show(value)} is not {expected}", advice, on="key" if on_key else "value", label="not a name here")

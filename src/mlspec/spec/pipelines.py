@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from mlspec.spec.model import Item, Model, by_type
+from mlspec.spec.model import Item, Model, by_type, optional
 from mlspec.spec.resources import Place, Resources
 from mlspec.spec.scalars import (
     Argument,
@@ -38,34 +38,35 @@ class Schedule(Model):
     """When a pipeline runs."""
 
     cron: Cron = Field(description="Five fields, as Kubernetes reads them.")
-    timezone: Line = Field(None, description="An IANA time zone (Etc/UTC).")
-    suspend: Bool = Field(None, description="Whether the schedule rests (false).")
+    timezone: Line = optional(description="An IANA time zone (Etc/UTC).")
+    suspend: Bool = optional(description="Whether the schedule rests (false).")
 
 
 class Trigger(Model):
     """Exactly one event that starts a pipeline."""
 
-    dataset: Id = Field(None, description="The version of this dataset changes in git.")
-    breach: Id = Field(None, description="This drift or live threshold fires.")
-    pipeline: Name = Field(None, description="This pipeline succeeded.")
+    dataset: Id = optional(description="The version of this dataset changes in git.")
+    breach: Id = optional(description="This drift or live threshold fires.")
+    pipeline: Name = optional(description="This pipeline succeeded.")
 
 
 class Step(Item):
     """What all kinds of steps share."""
 
-    after: list[Name] = Field(None, min_length=1, description="Steps that come before, beside those whose outputs it reads.")
-    retries: Annotated[object, whole(0, 10)] = Field(None, description="How often a failed step is tried again.")
-    timeout: Duration = Field(None, description="How long it may take.")
-    cache: Bool = Field(None, description="Whether an earlier result may be used again.")
-    resources: Resources = Field(None, description="What it asks for (cpu 500m, memory 1Gi).")
-    place: Place = Field(None, description="Where it runs.")
-    image: Image = Field(None, description="Its image, when not the pipeline's.")
-    env: dict[EnvName, Text] = Field(None, min_length=1, description="Environment variables.")
-    secrets: dict[EnvName, SecretKey] = Field(None, min_length=1, description="Environment variables from secrets, as secret/key.")
+    after: list[Name] = optional(min_length=1, description="Steps that come before, beside those whose outputs it reads.")
+    retries: Annotated[object, whole(0, 10)] = optional(description="How often a failed step is tried again.")
+    timeout: Duration = optional(description="How long it may take.")
+    cache: Bool = optional(description="Whether an earlier result may be used again.")
+    resources: Resources = optional(description="What it asks for (cpu 500m, memory 1Gi).")
+    place: Place = optional(description="Where it runs.")
+    image: Image = optional(description="Its image, when not the pipeline's.")
+    env: dict[EnvName, Text] = optional(min_length=1, description="Environment variables.")
+    secrets: dict[EnvName, SecretKey] = optional(min_length=1, description="Environment variables from secrets, as secret/key.")
 
 
 Command = Annotated[
-    Annotated[Annotated[list[Argument], Field(min_length=1)], Tag("@list")] | Annotated[Text, Tag("@scalar")], by_type("expected a list of arguments, or a script")
+    Annotated[Annotated[list[Argument], Field(min_length=1)], Tag("@list")] | Annotated[Text, Tag("@scalar")],
+    by_type("expected a list of arguments, or a script"),
 ]
 Inputs = dict[Id, InputReference]
 Outputs = dict[Id, OutputKind]
@@ -75,8 +76,8 @@ class RunStep(Step):
     """A container command."""
 
     run: Command = Field(description="The command: a list of arguments, or a script.")
-    inputs: Inputs = Field(None, min_length=1, description="What it reads.")
-    outputs: Outputs = Field(None, min_length=1, description="What it writes, and of which kind.")
+    inputs: Inputs = optional(min_length=1, description="What it reads.")
+    outputs: Outputs = optional(min_length=1, description="What it writes, and of which kind.")
 
 
 class Distributed(Model):
@@ -84,7 +85,7 @@ class Distributed(Model):
 
     framework: Literal["pytorch", "jax", "mpi", "xgboost"] = Field(description="What connects the nodes.")
     nodes: Annotated[object, whole(1, 10000)] = Field(description="How many nodes.")
-    processes_per_node: Annotated[object, whole(1, 1024)] = Field(None, description="How many processes on each.")
+    processes_per_node: Annotated[object, whole(1, 1024)] = optional(description="How many processes on each.")
 
 
 class DistributedStep(RunStep):
@@ -98,15 +99,15 @@ class TuneObjective(Model):
 
     metric: Id = Field(description="The metric that the trial prints as metric=value.")
     goal: Literal["maximize", "minimize"] = Field(description="Whether more or less of it is better.")
-    target: Number = Field(None, description="The value at which tuning may stop.")
+    target: Number = optional(description="The value at which tuning may stop.")
 
 
 class Trials(Model):
     """How many trials tuning makes."""
 
     max: Annotated[object, whole(1, 100000)] = Field(description="How many in all.")
-    parallel: Annotated[object, whole(1, 1000)] = Field(None, description="How many at once (1).")
-    failed: Annotated[object, whole(0, 100000)] = Field(None, description="How many may fail (0).")
+    parallel: Annotated[object, whole(1, 1000)] = optional(description="How many at once (1).")
+    failed: Annotated[object, whole(0, 100000)] = optional(description="How many may fail (0).")
 
 
 Pair = Annotated[list[Number], Field(min_length=2, max_length=2)]
@@ -115,17 +116,19 @@ Pair = Annotated[list[Number], Field(min_length=2, max_length=2)]
 class Search(Model):
     """The range of one parameter: exactly one of int, double, categorical."""
 
-    int_: Pair = Field(None, alias="int", description="Whole numbers between two, both included.")
-    double: Pair = Field(None, description="Numbers between two.")
-    categorical: list[Scalar] = Field(None, min_length=1, description="One of these values.")
-    scale: Literal["log", "linear"] = Field(None, description="How a range is walked (linear).")
+    int_: Pair = optional(alias="int", description="Whole numbers between two, both included.")
+    double: Pair = optional(description="Numbers between two.")
+    categorical: list[Scalar] = optional(min_length=1, description="One of these values.")
+    scale: Literal["log", "linear"] = optional(description="How a range is walked (linear).")
 
 
 class Tune(Model):
     """A search for the best parameters."""
 
     objective: TuneObjective = Field(description="What is optimised.")
-    algorithm: Literal["random", "grid", "tpe", "bayesian", "cmaes", "hyperband"] = Field(None, description="How the next trial is chosen (random).")
+    algorithm: Literal["random", "grid", "tpe", "bayesian", "cmaes", "hyperband"] = optional(
+        description="How the next trial is chosen (random)."
+    )
     trials: Trials = Field(description="How many trials.")
     search: dict[Id, Search] = Field(min_length=1, description="The parameters and their ranges.")
 
@@ -148,8 +151,8 @@ class GateStep(Step):
 
     gate: Id = Field(description="The evaluation threshold.")
     metrics: StepReference = Field(description="The metrics, as steps.STEP.OUTPUT.")
-    slices: StepReference = Field(None, description="The metrics by slice.")
-    champion: StepReference = Field(None, description="The champion's metrics.")
+    slices: StepReference = optional(description="The metrics by slice.")
+    champion: StepReference = optional(description="The champion's metrics.")
 
 
 class RegisterStep(Step):
@@ -157,7 +160,7 @@ class RegisterStep(Step):
 
     register_: Annotated[Name, Field(alias="register", description="The model.")]
     model: StepReference = Field(description="The artifact, as steps.STEP.OUTPUT.")
-    metrics: StepReference = Field(None, description="Its metrics.")
+    metrics: StepReference = optional(description="Its metrics.")
 
 
 class ScoreStep(RunStep):
@@ -172,19 +175,19 @@ class NotebookStep(Step):
     """A parameterised notebook."""
 
     notebook: RepoPath = Field(description="The path of the notebook in its image.")
-    parameters: dict[Id, Scalar] = Field(None, min_length=1, description="Its parameters.")
-    inputs: Inputs = Field(None, min_length=1, description="What it reads.")
-    outputs: Outputs = Field(None, min_length=1, description="What it writes.")
+    parameters: dict[Id, Scalar] = optional(min_length=1, description="Its parameters.")
+    inputs: Inputs = optional(min_length=1, description="What it reads.")
+    outputs: Outputs = optional(min_length=1, description="What it writes.")
 
 
 class UseStep(Step):
     """A step of a base file, with changes."""
 
     use: Name = Field(description="The step of the base file.")
-    run: Command = Field(None, description="Another command.")
-    inputs: Inputs = Field(None, min_length=1, description="Other inputs.")
-    outputs: Outputs = Field(None, min_length=1, description="Other outputs.")
-    parameters: dict[Id, Scalar] = Field(None, min_length=1, description="Other parameters.")
+    run: Command = optional(description="Another command.")
+    inputs: Inputs = optional(min_length=1, description="Other inputs.")
+    outputs: Outputs = optional(min_length=1, description="Other outputs.")
+    parameters: dict[Id, Scalar] = optional(min_length=1, description="Other parameters.")
 
 
 def _kind(value: Any) -> str | None:
@@ -214,14 +217,14 @@ AnyStep = Annotated[
 class Pipeline(Item):
     """An orchestrated run of steps."""
 
-    schedule: Annotated[Annotated[Cron, Tag("@scalar")] | Annotated[Schedule, Tag("@map")], by_type("expected a cron line, or a map {cron, timezone}")] = Field(
-        None, description="When it runs."
-    )
-    on: list[Trigger] = Field(None, min_length=1, description="What starts it besides the schedule.")
-    image: Image = Field(None, description="The image of its steps.")
-    parameters: dict[Id, Scalar] = Field(None, min_length=1, description="Its parameters and their values.")
-    retries: Annotated[object, whole(0, 10)] = Field(None, description="How often a failed step is tried again (0).")
-    timeout: Duration = Field(None, description="How long a run may take.")
-    cache: Bool = Field(None, description="Whether earlier results may be used again (true).")
-    service_account: Name = Field(None, description="The ServiceAccount of its steps (PROJECT-PIPELINE).")
+    schedule: Annotated[
+        Annotated[Cron, Tag("@scalar")] | Annotated[Schedule, Tag("@map")], by_type("expected a cron line, or a map {cron, timezone}")
+    ] = optional(description="When it runs.")
+    on: list[Trigger] = optional(min_length=1, description="What starts it besides the schedule.")
+    image: Image = optional(description="The image of its steps.")
+    parameters: dict[Id, Scalar] = optional(min_length=1, description="Its parameters and their values.")
+    retries: Annotated[object, whole(0, 10)] = optional(description="How often a failed step is tried again (0).")
+    timeout: Duration = optional(description="How long a run may take.")
+    cache: Bool = optional(description="Whether earlier results may be used again (true).")
+    service_account: Name = optional(description="The ServiceAccount of its steps (PROJECT-PIPELINE).")
     steps: dict[Name, AnyStep] = Field(min_length=1, description="Its steps by name.")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from mlspec.spec.model import Model, by_type
+from mlspec.spec.model import Model, by_type, optional
 from mlspec.spec.scalars import Date, Image, Label, Line, Name, RepoPath, Scalar, Text
 
 
@@ -14,9 +14,9 @@ class Owner(Model):
     """Who answers for the project; becomes labels, annotations, CODEOWNERS lines and alert labels."""
 
     team: Label = Field(description="The owning team; becomes the label mlspec.dev/team, so it keeps to the letters of a label.")
-    email: Line = Field(None, description="Where the team reads mail; an annotation.")
-    slack: Line = Field(None, description="The team's channel; an annotation.")
-    oncall: Line = Field(None, description="Where to find who is on call; an annotation.")
+    email: Line = optional(description="Where the team reads mail; an annotation.")
+    slack: Line = optional(description="The team's channel; an annotation.")
+    oncall: Line = optional(description="Where to find who is on call; an annotation.")
 
 
 class Objective(Model):
@@ -24,49 +24,51 @@ class Objective(Model):
 
     kpi: Line = Field(description="What is measured.")
     target: Line = Field(description="The value that it is meant to reach.")
-    baseline: Line = Field(None, description="The value before.")
-    by: Date = Field(None, description="The day by which it is meant to be reached.")
+    baseline: Line = optional(description="The value before.")
+    by: Date = optional(description="The day by which it is meant to be reached.")
 
 
 class Output(Model):
     """Where the compiled tree goes."""
 
-    root: RepoPath = Field(None, description="The folder of the tree, relative to the repository (deploy).")
-    layout: Literal["component", "object"] = Field(
-        None, description="One file a component (an endpoint, a pipeline, a monitor), or one file an object."
+    root: RepoPath = optional(description="The folder of the tree, relative to the repository (deploy).")
+    layout: Literal["component", "object"] = optional(
+        description="One file a component (an endpoint, a pipeline, a monitor), or one file an object."
     )
 
 
 class Waiver(Model):
     """A dated exception from a gate or a warning."""
 
-    code: Line = Field(None, description="The code that is waived.")
-    threshold: Line = Field(None, description="The threshold that is waived.")
+    code: Line = optional(description="The code that is waived.")
+    threshold: Line = optional(description="The threshold that is waived.")
     reason: Line = Field(description="Why it is right to pass for now.")
     owner: Line = Field(description="Who answers for it.")
-    ticket: Line = Field(None, description="Where the repair is followed up.")
+    ticket: Line = optional(description="Where the repair is followed up.")
     until: Date = Field(description="The last day on which it holds.")
 
 
 class Governance(Model):
     """What an auditor asks: risk class, reviewers, regulations, retention, waivers."""
 
-    risk: Literal["minimal", "limited", "high", "unacceptable"] = Field(
-        None, description="The risk class of the use; a use of unacceptable risk is refused."
+    risk: Literal["minimal", "limited", "high", "unacceptable"] = optional(
+        description="The risk class of the use; a use of unacceptable risk is refused."
     )
-    reviewers: list[Line] = Field(None, min_length=1, description="The teams that review changes.")
-    regulations: list[Line] = Field(None, min_length=1, description="The rules that apply: gdpr, ai-act, hipaa, sox, pci, ccpa, or a line of your own.")
-    retention: Line = Field(None, description="How long records are kept, as a duration such as 7y.")
-    waivers: list[Waiver] = Field(None, min_length=1, description="Dated exceptions, each with a reason and an owner.")
+    reviewers: list[Line] = optional(min_length=1, description="The teams that review changes.")
+    regulations: list[Line] = optional(
+        min_length=1, description="The rules that apply: gdpr, ai-act, hipaa, sox, pci, ccpa, or a line of your own."
+    )
+    retention: Line = optional(description="How long records are kept, as a duration such as 7y.")
+    waivers: list[Waiver] = optional(min_length=1, description="Dated exceptions, each with a reason and an owner.")
 
 
 class PatchTarget(Model):
     """Which generated objects a patch changes."""
 
     kind: Line = Field(description="The kind of the object.")
-    name: Line = Field(None, description="Its name; * and ? stand for any letters.")
-    environment: Name = Field(None, description="The environment; all of them when absent.")
-    api_version: Line = Field(None, description="The apiVersion, where a kind exists in several groups.")
+    name: Line = optional(description="Its name; * and ? stand for any letters.")
+    environment: Name = optional(description="The environment; all of them when absent.")
+    api_version: Line = optional(description="The apiVersion, where a kind exists in several groups.")
 
 
 class Operation(Model):
@@ -74,8 +76,8 @@ class Operation(Model):
 
     op: Literal["add", "remove", "replace", "test", "move", "copy"] = Field(description="What to do.")
     path: Line = Field(description="A JSON pointer to the place.")
-    from_: Line = Field(None, alias="from", description="A JSON pointer to the source of move and copy.")
-    value: object = Field(None, description="The value of add, replace and test.")
+    from_: Line = optional(alias="from", description="A JSON pointer to the source of move and copy.")
+    value: object = optional(description="The value of add, replace and test.")
 
 
 class Patch(Model):
@@ -83,8 +85,8 @@ class Patch(Model):
 
     target: PatchTarget = Field(description="Which objects are changed; matching none is an error.")
     reason: Line = Field(description="Why the language does not say it.")
-    merge: dict[str, object] = Field(None, description="A merge patch (RFC 7386): maps merge, null removes.")
-    json_: list[Operation] = Field(None, alias="json", min_length=1, description="JSON Patch operations (RFC 6902).")
+    merge: dict[str, object] = optional(description="A merge patch (RFC 7386): maps merge, null removes.")
+    json_: list[Operation] = optional(alias="json", min_length=1, description="JSON Patch operations (RFC 6902).")
 
 
 Extends = Annotated[

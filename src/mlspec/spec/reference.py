@@ -6,7 +6,15 @@ from typing import Any
 
 from mlspec.spec.schema import build_schema
 
-_FORMS = {"object": "map", "array": "list", "string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "null"}
+_FORMS = {
+    "object": "map",
+    "array": "list",
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "null": "null",
+}
 
 
 def _form(node: dict[str, Any]) -> str:

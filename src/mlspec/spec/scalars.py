@@ -138,7 +138,9 @@ def _free(value: Any) -> Any:
 def _map_or_null(value: Any) -> Any:
     if value is None or isinstance(value, dict):
         return value
-    raise PydanticCustomError("type", "found {shown}, expected a map", {"shown": show(value), "expected": "a map, or null to remove the section", "typed": "map"})
+    raise PydanticCustomError(
+        "type", "found {shown}, expected a map", {"shown": show(value), "expected": "a map, or null to remove the section", "typed": "map"}
+    )
 
 
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"

@@ -14,8 +14,15 @@ def _tidy(node: Any) -> Any:
         return [_tidy(item) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {key: value for key, value in node.items() if not (key == "default" and value is None) and not (key == "title" and isinstance(value, str))}
-    tidy = {("anyOf" if key == "oneOf" else key): _tidy(value) if key != "properties" else {k: _tidy(v) for k, v in value.items()} for key, value in kept.items()}
+    kept = {
+        key: value
+        for key, value in node.items()
+        if not (key == "default" and value is None) and not (key == "title" and isinstance(value, str))
+    }
+    tidy = {
+        ("anyOf" if key == "oneOf" else key): _tidy(value) if key != "properties" else {k: _tidy(v) for k, v in value.items()}
+        for key, value in kept.items()
+    }
     if "patternProperties" in tidy:
         tidy["additionalProperties"] = False
     if "const" in tidy and len(tidy) == 2 and tidy.get("type") == "string":

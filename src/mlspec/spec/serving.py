@@ -7,9 +7,26 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from mlspec.spec.model import Item, Model, by_type
+from mlspec.spec.model import Item, Model, by_type, optional
 from mlspec.spec.resources import Place, Resources
-from mlspec.spec.scalars import Argument, Bool, Bound, Duration, EnvName, Host, HttpPath, Id, Image, Line, Name, Ratio, SecretKey, Text, Uri, whole
+from mlspec.spec.scalars import (
+    Argument,
+    Bool,
+    Bound,
+    Duration,
+    EnvName,
+    Host,
+    HttpPath,
+    Id,
+    Image,
+    Line,
+    Name,
+    Ratio,
+    SecretKey,
+    Text,
+    Uri,
+    whole,
+)
 
 Percent = Annotated[object, whole(0, 100)]
 
@@ -20,7 +37,9 @@ class SecretVariable(Model):
     secret: SecretKey = Field(description="The secret and its key, as secret/key.")
 
 
-Variable = Annotated[Annotated[Text, Tag("@scalar")] | Annotated[SecretVariable, Tag("@map")], by_type("expected text, or a map {secret: name/key}")]
+Variable = Annotated[
+    Annotated[Text, Tag("@scalar")] | Annotated[SecretVariable, Tag("@map")], by_type("expected text, or a map {secret: name/key}")
+]
 
 
 class ReplicaRange(Model):
@@ -35,31 +54,31 @@ class Autoscale(Model):
 
     metric: Literal["cpu", "memory", "concurrency", "requestRate", "queueDepth", "gpu"] = Field(description="What is measured.")
     target: Bound = Field(description="The value that scaling aims at: a ratio for cpu, memory and gpu, a number otherwise.")
-    cooldown: Duration = Field(None, description="How long it waits before it scales down.")
+    cooldown: Duration = optional(description="How long it waits before it scales down.")
 
 
 class Rollout(Model):
     """How a new version replaces the old one."""
 
     strategy: Literal["rolling", "recreate", "canary", "blueGreen"] = Field(description="The way.")
-    steps: list[Annotated[object, whole(1, 100)]] = Field(None, min_length=1, description="Percentages of traffic of a canary.")
-    pause: Duration = Field(None, description="How long each step is watched.")
-    gate: Id = Field(None, description="The live threshold that each step must pass.")
+    steps: list[Annotated[object, whole(1, 100)]] = optional(min_length=1, description="Percentages of traffic of a canary.")
+    pause: Duration = optional(description="How long each step is watched.")
+    gate: Id = optional(description="The live threshold that each step must pass.")
 
 
 class Shadow(Model):
     """A model that sees a copy of the traffic and whose answers nobody gets."""
 
     model: Name = Field(description="The model.")
-    percent: Annotated[object, whole(1, 100)] = Field(None, description="The share of requests it sees (100).")
+    percent: Annotated[object, whole(1, 100)] = optional(description="The share of requests it sees (100).")
 
 
 class Expose(Model):
     """Where an endpoint is reached from outside the cluster."""
 
     host: Host = Field(description="The host name.")
-    path: HttpPath = Field(None, description="The path before which nothing is answered (/).")
-    tls: Bool = Field(None, description="Whether the gateway's https listener is used.")
+    path: HttpPath = optional(description="The path before which nothing is answered (/).")
+    tls: Bool = optional(description="Whether the gateway's https listener is used.")
 
 
 class Logging(Model):
@@ -67,7 +86,7 @@ class Logging(Model):
 
     mode: Literal["all", "request", "response"] = Field(description="What is logged.")
     sink: Uri = Field(description="Where it goes.")
-    sample: Ratio = Field(None, description="Which share of the traffic is logged.")
+    sample: Ratio = optional(description="Which share of the traffic is logged.")
 
 
 class Access(Model):
@@ -80,26 +99,26 @@ class Batch(Model):
     """Requests answered together."""
 
     size: Annotated[object, whole(1, 100000)] = Field(description="How many at most.")
-    delay: Duration = Field(None, description="How long the first may wait.")
+    delay: Duration = optional(description="How long the first may wait.")
 
 
 class Transformer(Model):
     """A container before the model."""
 
     image: Image = Field(description="Its image.")
-    args: list[Argument] = Field(None, description="Its arguments.")
-    env: dict[EnvName, Variable] = Field(None, min_length=1, description="Its environment variables.")
-    resources: Resources = Field(None, description="What it asks for.")
+    args: list[Argument] = optional(description="Its arguments.")
+    env: dict[EnvName, Variable] = optional(min_length=1, description="Its environment variables.")
+    resources: Resources = optional(description="What it asks for.")
 
 
 class Explainer(Model):
     """What explains answers: a container, or a method that the platform brings."""
 
-    image: Image = Field(None, description="Its image.")
-    args: list[Argument] = Field(None, description="Its arguments.")
-    env: dict[EnvName, Variable] = Field(None, min_length=1, description="Its environment variables.")
-    resources: Resources = Field(None, description="What it asks for.")
-    method: Literal["art"] = Field(None, description="A method that the platform brings.")
+    image: Image = optional(description="Its image.")
+    args: list[Argument] = optional(description="Its arguments.")
+    env: dict[EnvName, Variable] = optional(min_length=1, description="Its environment variables.")
+    resources: Resources = optional(description="What it asks for.")
+    method: Literal["art"] = optional(description="A method that the platform brings.")
 
 
 class Condition(Model):
@@ -135,40 +154,41 @@ class Graph(Model):
             raise PydanticCustomError("too_short", "an empty graph")
         return value
 
-    sequence: list[Member] = Field(None, min_length=1, description="One after the other, each with the answer of the one before.")
-    ensemble: list[Member] = Field(None, min_length=1, description="All at once, their answers together.")
-    switch: list[Member] = Field(None, min_length=1, description="The first whose condition holds.")
-    split: dict[Name, Percent] = Field(None, min_length=1, description="Shares of the requests, 100 together.")
+    sequence: list[Member] = optional(min_length=1, description="One after the other, each with the answer of the one before.")
+    ensemble: list[Member] = optional(min_length=1, description="All at once, their answers together.")
+    switch: list[Member] = optional(min_length=1, description="The first whose condition holds.")
+    split: dict[Name, Percent] = optional(min_length=1, description="Shares of the requests, 100 together.")
 
 
 class Endpoint(Item):
     """One endpoint: a model or a graph behind a name."""
 
-    model: Name = Field(None, description="The model that answers.")
-    graph: Graph = Field(None, description="Or how other endpoints are combined.")
-    runtime: (
-        Literal["auto", "sklearn", "xgboost", "lightgbm", "mlserver", "tfserving", "torchserve", "triton", "vllm", "huggingface", "custom"]
-    ) = Field(None, description="The server that runs the model (auto: by its framework).")
-    image: Image = Field(None, description="The image of a custom server.")
-    args: list[Argument] = Field(None, min_length=1, description="Arguments of the server.")
-    env: dict[EnvName, Variable] = Field(None, min_length=1, description="Environment variables of the server.")
-    batch: Batch = Field(None, description="Requests answered together.")
+    model: Name = optional(description="The model that answers.")
+    graph: Graph = optional(description="Or how other endpoints are combined.")
+    runtime: Literal[
+        "auto", "sklearn", "xgboost", "lightgbm", "mlserver", "tfserving", "torchserve", "triton", "vllm", "huggingface", "custom"
+    ] = optional(description="The server that runs the model (auto: by its framework).")
+    image: Image = optional(description="The image of a custom server.")
+    args: list[Argument] = optional(min_length=1, description="Arguments of the server.")
+    env: dict[EnvName, Variable] = optional(min_length=1, description="Environment variables of the server.")
+    batch: Batch = optional(description="Requests answered together.")
     replicas: Annotated[
-        Annotated[object, whole(0, 1000), Tag("@scalar")] | Annotated[ReplicaRange, Tag("@map")], by_type("expected a number, or a map {min, max}")
-    ] = Field(None, description="How many replicas: a number, or {min, max} (1).")
-    autoscale: Autoscale = Field(None, description="What it scales on (cpu at 80 % where min < max).")
-    resources: Resources = Field(None, description="What it asks for (cpu 500m, memory 1Gi).")
-    place: Place = Field(None, description="Where it runs.")
-    rollout: Rollout = Field(None, description="How a new version replaces the old one (rolling).")
-    split: dict[Name, Annotated[object, whole(1, 99)]] = Field(None, min_length=1, description="Other models and their shares of the traffic.")
-    shadow: Annotated[Annotated[Name, Tag("@scalar")] | Annotated[Shadow, Tag("@map")], by_type("expected a model, or a map {model, percent}")] = Field(
-        None, description="A model that sees a copy of the traffic."
-    )
-    expose: Expose = Field(None, description="Where it is reached from outside (nowhere).")
-    logging: Logging = Field(None, description="Where requests and answers are logged.")
-    access: Access = Field(None, description="Who may call it.")
-    transform: Transformer = Field(None, description="A container before the model.")
-    explain: Explainer = Field(None, description="What explains answers.")
+        Annotated[object, whole(0, 1000), Tag("@scalar")] | Annotated[ReplicaRange, Tag("@map")],
+        by_type("expected a number, or a map {min, max}"),
+    ] = optional(description="How many replicas: a number, or {min, max} (1).")
+    autoscale: Autoscale = optional(description="What it scales on (cpu at 80 % where min < max).")
+    resources: Resources = optional(description="What it asks for (cpu 500m, memory 1Gi).")
+    place: Place = optional(description="Where it runs.")
+    rollout: Rollout = optional(description="How a new version replaces the old one (rolling).")
+    split: dict[Name, Annotated[object, whole(1, 99)]] = optional(min_length=1, description="Other models and their shares of the traffic.")
+    shadow: Annotated[
+        Annotated[Name, Tag("@scalar")] | Annotated[Shadow, Tag("@map")], by_type("expected a model, or a map {model, percent}")
+    ] = optional(description="A model that sees a copy of the traffic.")
+    expose: Expose = optional(description="Where it is reached from outside (nowhere).")
+    logging: Logging = optional(description="Where requests and answers are logged.")
+    access: Access = optional(description="Who may call it.")
+    transform: Transformer = optional(description="A container before the model.")
+    explain: Explainer = optional(description="What explains answers.")
 
 
 __all__ = ["GRAPH_KINDS", "Bound", "Endpoint", "Graph", "Id", "Label", "Line"]

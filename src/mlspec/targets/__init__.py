@@ -36,7 +36,7 @@ def _is_extended() -> bool:
     """Tell whether an installed package brings targets; reading its metadata properly costs more than the rest of a short run."""
     for folder in sys.path:
         try:
-            names = os.listdir(folder or ".")
+            names = [entry.name for entry in os.scandir(folder or ".")]
         except OSError:
             continue
         for name in names:

@@ -24,8 +24,7 @@ def arguments(written: list[str] | None) -> list[str]:
 def variables(written: Node | None) -> list[dict[str, Any]]:
     """Return environment variables, sorted by name; those from secrets name secret and key."""
     made: list[dict[str, Any]] = []
-    for name in sorted(written or ()):
-        value = written[name] if written is not None else None
+    for name, value in sorted(written.items() if written else (), key=lambda entry: entry[0]):
         if isinstance(value, Node):
             secret, key = value.secret.split("/", 1)
             made.append({"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}})

@@ -84,12 +84,13 @@ class GraphView(ComponentView):
 
     def _add(self, name: str, graph: Node, made: dict[str, Any]) -> None:
         kind = next(key for key in ROUTERS if key in graph)
-        made[name] = node = {"routerType": ROUTERS[kind], "steps": []}
+        steps: list[dict[str, Any]] = []
+        made[name] = {"routerType": ROUTERS[kind], "steps": steps}
         if kind == "split":
-            node["steps"] = [{"name": member, **self._call(member), "weight": weight} for member, weight in graph.split.items()]
+            steps += [{"name": member, **self._call(member), "weight": weight} for member, weight in graph.split.items()]
             return
         for at, member in enumerate(graph[kind]):
-            node["steps"].append(self._step(kind, name, at, member, made))
+            steps.append(self._step(kind, name, at, member, made))
 
     def _step(self, kind: str, name: str, at: int, member: Any, made: dict[str, Any]) -> dict[str, Any]:
         step: dict[str, Any]

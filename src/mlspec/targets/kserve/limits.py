@@ -31,7 +31,9 @@ def cannot(path: Path, what: str, alternative: str) -> Found:
         models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
         serving: {iris: {model: iris, logging: {mode: all, sink: http://broker.mlops.svc/iris}}}
     """
-    return Found(path, f"KServe cannot do `{format_path(path)}`: {what}", alternative, on="key", label="serving: kserve has no place for this")
+    return Found(
+        path, f"KServe cannot do `{format_path(path)}`: {what}", alternative, on="key", label="serving: kserve has no place for this"
+    )
 
 
 def check(plan: Plan) -> Iterator[Finding]:
@@ -57,7 +59,11 @@ def _model(plan: Plan, path: Path, entry: Node) -> Iterator[Finding]:
         model = models[name]
         scheme = model.uri.split("://", 1)[0]
         if scheme not in SCHEMES:
-            yield cannot(("models", name, "uri"), f"its storage initializer does not read {scheme}://", f"use one of {', '.join(SCHEMES[:6])}, https or oci")
+            yield cannot(
+                ("models", name, "uri"),
+                f"its storage initializer does not read {scheme}://",
+                f"use one of {', '.join(SCHEMES[:6])}, https or oci",
+            )
         runtime = AUTOMATIC.get(model.framework) if entry.runtime == "auto" else entry.runtime
         if runtime == "custom" or (runtime is None and model.framework == "custom"):
             continue
@@ -65,9 +71,13 @@ def _model(plan: Plan, path: Path, entry: Node) -> Iterator[Finding]:
             yield cannot((*path, "model"), f"it has no server for {model.framework}", "write runtime: custom with an image that serves it")
         elif model.framework not in SERVERS[runtime].formats:
             able = ", ".join(runtimes_of(model.framework)) or "custom"
-            yield cannot((*path, "runtime"), f"{runtime} does not serve {model.framework} (model {name})", f"use {able}, or custom with an image")
+            yield cannot(
+                (*path, "runtime"), f"{runtime} does not serve {model.framework} (model {name})", f"use {able}, or custom with an image"
+            )
         elif entry.batch and "v1" not in SERVERS[runtime].protocols:
-            yield cannot((*path, "batch"), f"its batcher speaks the v1 protocol, {runtime} does not", "set batching in the model's own configuration")
+            yield cannot(
+                (*path, "batch"), f"its batcher speaks the v1 protocol, {runtime} does not", "set batching in the model's own configuration"
+            )
     if entry.explain and entry.explain.method is not None and entry.explain.method != "art":
         yield cannot((*path, "explain", "method"), f"it does not bring {entry.explain.method}", "use art, or an image")
 
@@ -80,7 +90,11 @@ def _logging(plan: Plan, path: Path, entry: Node) -> Iterator[Finding]:
     if scheme not in ("http", "https", *OBJECT_STORES):
         yield cannot((*path, "logging", "sink"), f"its logger does not write to {scheme}://", "use an http sink, s3 or gs")
     elif scheme in OBJECT_STORES and not plan.node.platform.storage:
-        yield cannot((*path, "logging", "sink"), "its logger needs the credentials of the object store", "name the secret in platform.storage.secret, or use an http sink")
+        yield cannot(
+            (*path, "logging", "sink"),
+            "its logger needs the credentials of the object store",
+            "name the secret in platform.storage.secret, or use an http sink",
+        )
 
 
 def _scaling(path: Path, entry: Node, knative: bool) -> Iterator[Finding]:
@@ -104,9 +118,15 @@ def _scaling(path: Path, entry: Node, knative: bool) -> Iterator[Finding]:
 def _knative(path: Path, entry: Node) -> Iterator[Finding]:
     for key in ("split", "shadow"):
         if key in entry:
-            yield cannot((*path, key), "with Knative it divides traffic between revisions of one model only", "use platform.serving: {kserve: {mode: standard}}")
+            yield cannot(
+                (*path, key),
+                "with Knative it divides traffic between revisions of one model only",
+                "use platform.serving: {kserve: {mode: standard}}",
+            )
     if entry.rollout.strategy in ("blueGreen", "recreate"):
-        yield cannot((*path, "rollout", "strategy"), f"with Knative there is no {entry.rollout.strategy}", "use canary or rolling, or mode: standard")
+        yield cannot(
+            (*path, "rollout", "strategy"), f"with Knative there is no {entry.rollout.strategy}", "use canary or rolling, or mode: standard"
+        )
 
 
 def _graph(path: Path, entry: Node, knative: bool) -> Iterator[Finding]:

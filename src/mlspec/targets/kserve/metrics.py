@@ -23,7 +23,11 @@ COUNTS: dict[str, str] = {
     "torchserve": "ts_inference_requests_total",
     "vllm": "http_requests_total",
 }
-QUEUES: dict[str, str] = {"vllm": "vllm:num_requests_waiting", "huggingface": "vllm:num_requests_waiting", "triton": "nv_inference_pending_request_count"}
+QUEUES: dict[str, str] = {
+    "vllm": "vllm:num_requests_waiting",
+    "huggingface": "vllm:num_requests_waiting",
+    "triton": "nv_inference_pending_request_count",
+}
 """Servers that count the requests that wait."""
 FAMILIES = {"mlserver": "mlserver", "triton": "triton", "tfserving": "tfserving", "torchserve": "torchserve", "vllm": "vllm"}
 WINDOW = "2m"

@@ -339,9 +339,7 @@ class ServiceView(View):
         if not part or part.image is None:
             return None
         container: dict[str, Any] = {"name": "kserve-container", "image": part.image}
-        for key, value in (("args", arguments(part.args)), ("env", variables(part.env))):
-            if value:
-                container[key] = value
+        container |= {key: value for key, value in (("args", arguments(part.args)), ("env", variables(part.env))) if value}
         container["resources"] = resources(part.resources)
         container["securityContext"] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
         return {"containers": [container]}

@@ -65,9 +65,9 @@ def _version(name: str, role: str, model: Node, runtime: str, weight: int) -> Ve
     return Version(name, role, model, model.version, model.uri, picked, weight)
 
 
-def live(plan: Plan) -> dict[str, dict[str, str]]:
+def live(plan: Plan) -> dict[str, dict[str, str | int]]:
     """Return what the lock is to remember: the version that answers, where its artifact lies, and a canary's step."""
-    made: dict[str, dict[str, str]] = {}
+    made: dict[str, dict[str, str | int]] = {}
     node = plan.node
     for name, entry in node.serving.items():
         if entry.model is None:
@@ -75,7 +75,7 @@ def live(plan: Plan) -> dict[str, dict[str, str]]:
         model = node.models[entry.model]
         known = plan.live.get(name, {})
         if standing_by(entry, known, model):
-            made[name] = {"step": "0", **known}
+            made[name] = {**known, "step": int(known.get("step", "0"))}
         else:
             made[name] = {"version": model.version, "uri": model.uri}
     return made

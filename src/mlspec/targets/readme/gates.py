@@ -23,7 +23,9 @@ def bound_of(rule: Node) -> str:
         if rule[key] is not None:
             parts.append(f"{sign} {_spell(rule[key])}")
     if rule.noWorseThan is not None:
-        parts.append(f"no worse than the {rule.noWorseThan}" + (f" by more than {_spell(rule.tolerance)}" if rule.tolerance is not None else ""))
+        parts.append(
+            f"no worse than the {rule.noWorseThan}" + (f" by more than {_spell(rule.tolerance)}" if rule.tolerance is not None else "")
+        )
     if rule.maxGap is not None:
         parts.append(f"differs by at most {_spell(rule.maxGap)} across {rule.across}")
     for key, word in (("forEach", "for each"), ("window", "over"), ("for", "for")):

@@ -82,9 +82,13 @@ class PageView(View):
         return {
             "environment": plan.environment,
             "name": name,
-            "model": f"{entry.model} {plan.live.get(name, {}).get('version', model.version)}" if model else f"graph of {', '.join(self._members(entry.graph))}",
+            "model": f"{entry.model} {plan.live.get(name, {}).get('version', model.version)}"
+            if model
+            else f"graph of {', '.join(self._members(entry.graph))}",
             "replicas": spell(replicas.min) if replicas.min == replicas.max else f"{replicas.min}–{replicas.max}",
-            "address": f"{'https' if entry.expose.tls else 'http'}://{entry.expose.host}{entry.expose.path}" if entry.expose else f"http://{name}-predictor.{plan.namespace}.svc",
+            "address": f"{'https' if entry.expose.tls else 'http'}://{entry.expose.host}{entry.expose.path}"
+            if entry.expose
+            else f"http://{name}-predictor.{plan.namespace}.svc",
             "rollout": rollout.strategy,
             "traffic": ", ".join(f"{percent} % to {other}" for other, percent in entry.split.items()) if entry.split else "",
             "shadow": entry.shadow.model if entry.shadow else "",
@@ -120,10 +124,19 @@ class PageView(View):
             ("Secret", entry.secret),
             ("Inputs", _signature(entry.signature.inputs if entry.signature else None)),
             ("Outputs", _signature(entry.signature.outputs if entry.signature else None)),
-            ("Hyperparameters", ", ".join(f"{key} = {spell(value)}" for key, value in entry.hyperparameters.items()) if entry.hyperparameters else None),
+            (
+                "Hyperparameters",
+                ", ".join(f"{key} = {spell(value)}" for key, value in entry.hyperparameters.items()) if entry.hyperparameters else None,
+            ),
         ]
         card = entry.card
-        titles = {"intendedUse": "Intended use", "outOfScope": "Out of scope", "limitations": "Limitations", "ethics": "Ethics", "references": "References"}
+        titles = {
+            "intendedUse": "Intended use",
+            "outOfScope": "Out of scope",
+            "limitations": "Limitations",
+            "ethics": "Ethics",
+            "references": "References",
+        }
         return {
             "name": name,
             "description": spell(entry.description),
@@ -151,7 +164,12 @@ class PageView(View):
             ("Splits", splits),
         ]
         columns = [{"name": column, "about": _column(about)} for column, about in entry.schema.items()] if entry.schema else []
-        return {"name": name, "description": spell(entry.description), "facts": [{"key": k, "value": spell(v)} for k, v in facts if v], "columns": columns}
+        return {
+            "name": name,
+            "description": spell(entry.description),
+            "facts": [{"key": k, "value": spell(v)} for k, v in facts if v],
+            "columns": columns,
+        }
 
     @property
     def features(self) -> list[Row]:
@@ -172,21 +190,17 @@ class PageView(View):
     @property
     def gates(self) -> list[Row]:
         """Each rule of each threshold, and where it is enforced."""
-        made: list[Row] = []
-        for name, entry in sorted(self._node.thresholds.items()):
-            places = enforced_at(self._node, name)
-            for rule in entry.rules:
-                made.append(
-                    {
-                        "name": name,
-                        "reads": entry.on,
-                        "rule": bound_of(rule),
-                        "severity": rule.severity or "block",
-                        "mode": entry.mode or "enforce",
-                        "where": ", ".join(places) or "nowhere",
-                    }
-                )
-        return made
+        return [self._gate(name, entry, rule) for name, entry in sorted(self._node.thresholds.items()) for rule in entry.rules]
+
+    def _gate(self, name: str, entry: Node, rule: Node) -> Row:
+        return {
+            "name": name,
+            "reads": entry.on,
+            "rule": bound_of(rule),
+            "severity": rule.severity or "block",
+            "mode": entry.mode or "enforce",
+            "where": ", ".join(enforced_at(self._node, name)) or "nowhere",
+        }
 
     @property
     def pipelines(self) -> list[Row]:
@@ -194,7 +208,11 @@ class PageView(View):
         made: list[Row] = []
         for name, entry in sorted(self._node.pipelines.items()):
             schedule = entry.schedule
-            when = [f"{schedule.cron} {spell(schedule.timezone) or 'Etc/UTC'}" if isinstance(schedule, Node) else spell(schedule)] if schedule else []
+            when = (
+                [f"{schedule.cron} {spell(schedule.timezone) or 'Etc/UTC'}" if isinstance(schedule, Node) else spell(schedule)]
+                if schedule
+                else []
+            )
             when += [f"{key} {value}" for trigger in entry.on or [] for key, value in trigger.items()]
             made.append({"name": name, "when": "; ".join(when) or "on request", "steps": ", ".join(entry.steps)})
         return made
@@ -206,12 +224,19 @@ class PageView(View):
         made: list[str] = []
         serving = self._node.serving
         if serving and platform.serving.word == "kserve":
-            made.append(f"KServe {platform.serving.kserve.version} in {platform.serving.kserve.mode} mode, with its cluster serving runtimes")
+            made.append(
+                f"KServe {platform.serving.kserve.version} in {platform.serving.kserve.mode} mode, with its cluster serving runtimes"
+            )
         if any("expose" in entry for _, entry in serving.items()):
             gateway = platform.gateway[platform.gateway.word]
-            made.append(f"the Gateway {gateway.name} in namespace {gateway.namespace} ({platform.gateway.word}), whose listeners accept routes from {self._namespaces}")
-        if any(entry.autoscale and (entry.autoscale.metric not in ("cpu", "memory") or entry.replicas.min == 0) for _, entry in serving.items()):
-            made.append(f"KEDA, and Prometheus at {platform.monitoring.prometheus.url if platform.monitoring.prometheus else 'a reachable place'}")
+            where = f"{gateway.name} in namespace {gateway.namespace} ({platform.gateway.word})"
+            made.append(f"the Gateway {where}, whose listeners accept routes from {self._namespaces}")
+        if any(
+            entry.autoscale and (entry.autoscale.metric not in ("cpu", "memory") or entry.replicas.min == 0) for _, entry in serving.items()
+        ):
+            made.append(
+                f"KEDA, and Prometheus at {platform.monitoring.prometheus.url if platform.monitoring.prometheus else 'a reachable place'}"
+            )
         if any(entry.place and entry.place.queue for _, entry in serving.items()):
             made.append("Kueue with the queues that are named")
         if platform.gitops.word == "argocd" and platform.repository:
@@ -230,7 +255,9 @@ class PageView(View):
             names.add(platform.storage.secret)
         for _, entry in self._node.serving.items():
             for part in (entry, entry.transform, entry.explain):
-                names |= {value.secret.split("/")[0] for _, value in part.env.items() if isinstance(value, Node)} if part and part.env else set()
+                names |= (
+                    {value.secret.split("/")[0] for _, value in part.env.items() if isinstance(value, Node)} if part and part.env else set()
+                )
         if not names:
             return []
         listed = ", ".join(sorted(names))
@@ -253,18 +280,27 @@ class PageView(View):
         """Dated exceptions."""
         entry = self._node.governance
         keys = ("reason", "owner", "ticket", "until")
-        return [{"of": spell(waiver.code or waiver.threshold), **{key: spell(waiver[key]) for key in keys}} for waiver in entry.waivers or []] if entry else []
+        return (
+            [{"of": spell(waiver.code or waiver.threshold), **{key: spell(waiver[key]) for key in keys}} for waiver in entry.waivers or []]
+            if entry
+            else []
+        )
 
     @property
     def patches(self) -> list[Row]:
         """Last resorts and their reasons."""
-        return [{"kind": entry.target.kind, "name": spell(entry.target.name) or "*", "reason": entry.reason} for entry in self._node.patches or []]
+        return [
+            {"kind": entry.target.kind, "name": spell(entry.target.name) or "*", "reason": entry.reason}
+            for entry in self._node.patches or []
+        ]
 
 
 def _signature(fields: Node | None) -> str:
     if not fields:
         return ""
-    return ", ".join(f"{name}: {value.type}{value.shape}" if isinstance(value, Node) else f"{name}: {value}" for name, value in fields.items())
+    return ", ".join(
+        f"{name}: {value.type}{value.shape}" if isinstance(value, Node) else f"{name}: {value}" for name, value in fields.items()
+    )
 
 
 def _column(about: Node) -> str:
