@@ -100,7 +100,13 @@ class Shell:
         """Run a command; return what it says on both streams."""
         script = f'{command}\nstatus=$?\npwd > "{self._state}"\nexit $status'
         done = subprocess.run(
-            ["sh", "-c", script], cwd=self.folder, env=self._variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            ["sh", "-c", script],
+            cwd=self.folder,
+            env=self._variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
         self.folder = Path(self._state.read_text().strip())
         return done.stdout
