@@ -79,7 +79,9 @@ def run(tmp_path):
     def call(spec, *arguments):
         (home / "mlspec.yaml").write_text(spec)
         surroundings = {**os.environ, "PYTHONPATH": str(tmp_path / "src"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        return subprocess.run([sys.executable, "-m", "mlspec", *arguments], cwd=home, env=surroundings, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-m", "mlspec", *arguments], cwd=home, env=surroundings, capture_output=True, text=True, check=False
+        )
 
     return call
 
