@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import faulthandler
+import io
 import random
 import resource
+import shutil
 import sys
+import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from mlspec.diagnostics import Rejected, Unable
+import yaml
+
+from mlspec.compiler import Request, compile_specs
+from mlspec.diagnostics import Diagnostic, Rejected, Unable
+from mlspec.reporters import FORMATS, report
 from mlspec.source.edit import format_text
 from mlspec.source.reader import read
 from mlspec.source.suppress import suppress
@@ -145,14 +156,173 @@ def format_stage(data: bytes) -> None:
         format_text(data.decode("utf-8", "replace"))
 
 
-STAGES: dict[str, Callable[[bytes], None]] = {"read": read_stage, "format": format_stage}
-"""What an input goes through. A compile of the whole spec belongs here as soon as there is one."""
+def compile_stage(data: bytes) -> None:
+    """Take the whole line up to the rendered tree, and report what is found in every format; write nothing."""
+    spec = workshop() / "mlspec.yaml"
+    spec.write_bytes(data)
+    try:
+        found = compile_specs(Request(paths=(spec,))).diagnostics
+    except Rejected as rejected:
+        report_stage(rejected.diagnostics)
+        raise
+    report_stage(found)
+    if any(diagnostic.severity == "error" for diagnostic in found):
+        raise Rejected(found)
+
+
+def report_stage(found: Sequence[Diagnostic]) -> None:
+    """Hold every diagnostic to its form, and write it in each format."""
+    for diagnostic in found:
+        site = diagnostic.site
+        if not (1 <= site.line and 1 <= site.column and (site.line, site.column) <= (site.end_line, site.end_column)):
+            raise AssertionError(f"{diagnostic.code} has no place: {site}")
+        if not diagnostic.message or "invalid" in diagnostic.message.lower().split():
+            raise AssertionError(f"{diagnostic.code} says nothing: {diagnostic.message!r}")
+    for form in FORMATS:
+        stream = io.StringIO()
+        report(found, form, stream, colour=False, tool_version="0", files_checked=("mlspec.yaml",))
+        stream.getvalue().encode("utf-8", "backslashreplace")
+
+
+@cache
+def workshop() -> Path:
+    """Return a repository of its own for the specs that are compiled."""
+    folder = Path(tempfile.mkdtemp(prefix="mlspec-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / ".git").mkdir()
+    (folder / "base.yaml").write_text("datasets: {d: {uri: s3://b/d, format: csv, version: {snapshot: a}}}\n", encoding="utf-8")
+    return folder
+
+
+STAGES: dict[str, Callable[[bytes], None]] = {"read": read_stage, "format": format_stage, "compile": compile_stage}
+"""What an input goes through."""
+
+
+HEAD = (
+    (b"apiVersion:", b"apiVersion: mlspec.dev/v1\n"),
+    (b"name:", b"name: demo\n"),
+    (b"owner:", b"owner: {team: ml}\n"),
+    (b"models:", b"models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}\n"),
+)
 
 
 def corpus() -> list[bytes]:
-    """Return what is mutated: the seeds, the examples, and the fixtures of the tests."""
-    found = [path.read_bytes() for folder in ("examples", "tests") for path in sorted((ROOT / folder).rglob("*.yaml"))]
-    return [*SEEDS, *(data for data in found if len(data) < 20_000)]
+    """Return what is mutated: the seeds, and all kinds of wrong specs."""
+    return [*SEEDS, *right_specs(), *(spec for file in sorted((ROOT / "tests" / "bad_inputs").glob("*.txt")) for spec in fixtures(file))]
+
+
+def right_specs() -> list[bytes]:
+    """Return specs that are right: the examples, and the odd ones of the tests."""
+    found = [path.read_bytes() for path in sorted((ROOT / "examples").rglob("mlspec.yaml"))]
+    return [*(data for data in found if len(data) < 20_000), *fixtures(ROOT / "tests" / "good_inputs.txt")]
+
+
+def fixtures(file: Path) -> list[bytes]:
+    """Return the specs of a file of fixtures, completed."""
+    parts = [part.partition(b"\n")[2] for part in file.read_bytes().split(b"\n=== ")]
+    plain = [part.replace("«".encode(), b"").replace("»".encode(), b"") for part in parts]
+    return [b"".join(line for key, line in HEAD if key not in part) + part for part in plain]
+
+
+VALUES: tuple[Any, ...] = (
+    *(None, True, False, 0, 1, -1, 2, 100, 10**9, 10**30, 0.5, 1.5, "", "x", "1", "no", "iris", "demo", "default", "a b", "${vars.a}"),
+    *("${env.name}", "${steps.a.b}", "${", "$${", "${vars.a.b.c}", "1%", "0.5%", "5m", "0s", "2Gi", "500m", "s3://b/x", "r.io/a:1", "@daily"),
+    *("0 0 31 2 *", "../x", "a/b/c", "é", "\n", "{{x}}", "dev", "2027-02-30", "kserve", "kubernetes", "none", "x" * 300, [], {}, [1], ["a"]),
+    *([None], {"a": None}, {"in": ["dev"]}, {"min": 3, "max": 1}, {"secret": "a/b"}, {"iris": 50}, {"model": "iris"}, [[]], {"": ""}),
+)
+
+
+def reshape(data: bytes, pool: Pool, random: random.Random) -> bytes:
+    """Change a few values of a spec, mostly for what stands at the same place in another one."""
+    try:
+        tree = copied(read(data, "mlspec.yaml").tree)
+    except Rejected:
+        return data
+    for _ in range(random.choice((1, 1, 2, 3, 6))):
+        places = [place for place in places_of(tree) if len(place[2]) > 1 or place[2][0] in pool.sections]
+        if not places:
+            break
+        parent, key, pattern = random.choice(places)
+        match random.randrange(12):
+            case 0:
+                parent[key] = random.choice(VALUES)
+            case 1:
+                del parent[key]
+            case 2:
+                second, second_key, _ = random.choice(places)
+                parent[key], second[second_key] = copied(second[second_key]), copied(parent[key])
+            case 3 if isinstance(parent, dict):
+                parent[random.choice(("x", "a_b", "dev", f"{key}2"))] = copied(parent[key])
+            case 4 if isinstance(tree.setdefault("environments", {}), dict):
+                section = random.choice(list(tree))
+                over = {"namespace": random.choice(("x", "y")), "overrides": {section: copied(tree[section])}}
+                tree["environments"][random.choice(("dev", "prod"))] = over
+            case 5 | 6 | 7 if isinstance(parent[key], dict):
+                known = sorted(pool.fields.get(pattern, ()))
+                if known:
+                    field = random.choice(known)
+                    parent[key][field] = copied(random.choice(pool.values[*pattern, field]))
+            case 8:
+                section = random.choice(sorted(pool.sections))
+                value, now = copied(random.choice(pool.values[section,])), tree.get(section)
+                tree[section] = {**now, **value} if isinstance(now, dict) and isinstance(value, dict) else value
+            case _:
+                parent[key] = copied(random.choice(pool.values.get(pattern, VALUES)))
+    style = random.choice((None, True, False))
+    return yaml.dump(copied(tree), Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=style).encode()
+
+
+class Pool:
+    """What stands at each place of the language in the specs that there are; names of items count as one place."""
+
+    def __init__(self, specs: list[bytes]) -> None:
+        self.values: dict[tuple[str, ...], list[Any]] = {}
+        self.fields: dict[tuple[str, ...], set[str]] = {}
+        for spec in specs:
+            try:
+                tree = read(spec, "mlspec.yaml").tree
+            except Rejected:
+                continue
+            for parent, key, pattern in places_of(tree):
+                self.values.setdefault(pattern, []).append(parent[key])
+                self.fields.setdefault(pattern[:-1], set()).add(pattern[-1])
+        self.sections = self.fields.pop(()) - {"apiVersion", "name", "owner", "extends"}
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes every value out where it stands, numbers as they were read."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+Dumper.add_representer(Decimal, lambda dumper, number: dumper.represent_scalar("tag:yaml.org,2002:float", format(number, "f")))
+
+
+def copied(value: Any, depth: int = 0) -> Any:
+    """Return plain data that shares nothing; what is nested too deep is cut off."""
+    if isinstance(value, dict | list) and depth > 40:
+        return None
+    if isinstance(value, dict):
+        return {key: copied(item, depth + 1) for key, item in value.items()}
+    return [copied(item, depth + 1) for item in value] if isinstance(value, list) else value
+
+
+NAMED = frozenset("datasets features models pipelines thresholds serving monitoring environments steps schema inputs outputs env vars".split())
+"""Keys under which names stand that a spec chooses itself."""
+
+
+def places_of(tree: Any) -> Iterator[tuple[Any, Any, tuple[str, ...]]]:
+    """Yield every value of plain data as its parent, its key, and the pattern of its place."""
+    waiting: list[tuple[Any, tuple[str, ...]]] = [(tree, ())]
+    while waiting:
+        node, pattern = waiting.pop()
+        if not isinstance(node, dict | list) or len(pattern) > 12:
+            continue
+        for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
+            name = "*" if isinstance(key, int) or (pattern and pattern[-1] in NAMED) else str(key)
+            yield node, key, (*pattern, name)
+            waiting.append((value, (*pattern, name)))
 
 
 def mutate(data: bytes, others: list[bytes], random: random.Random) -> bytes:
@@ -188,11 +358,18 @@ def mutate(data: bytes, others: list[bytes], random: random.Random) -> bytes:
 
 def run(stages: list[str], count: int, seconds: float, seed: int) -> int:
     """Run until the count or the time is used up; return how many inputs failed."""
-    inputs = corpus()
+    inputs, right = corpus(), right_specs()
+    pool = Pool(inputs)
     chance = random.Random(seed)
     started, tried, accepted, failed, slowest = time.perf_counter(), 0, 0, 0, 0.0
     while tried < count and time.perf_counter() - started < seconds:
-        data = mutate(chance.choice(inputs), inputs, chance)
+        data = chance.choice(right if "compile" in stages and chance.random() < 0.8 else inputs)
+        if "compile" in stages and chance.random() < 0.7:
+            data = reshape(data, pool, chance)
+            if chance.random() < 0.1:
+                data = mutate(data, inputs, chance)
+        else:
+            data = mutate(data, inputs, chance)
         for stage in stages:
             before = time.perf_counter()
             try:
