@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,7 +144,7 @@ def errors_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
     out, err = capsys.readouterr()
     assert "bug in mlspec" not in err
     found = json.loads(out)["diagnostics"]
-    return [f"{e['code']} {e['line']}:{e['column']} {e['message']}" for e in found if e["severity"] == "error" and e["code"] not in UNFINISHED]
+    return [f"{e['code']} {e['line']}:{e['column']} {e['message']}" for e in found if e["severity"] == "error" and e["code"] not in UNFINISHED]  # noqa: E501
 
 
 @pytest.mark.parametrize("text", list(good()))
@@ -168,3 +170,140 @@ SMALL = complete("serving: {iris: {model: iris}}\n").encode()
 )
 def test_accepted_bytes(data, tmp_path, capsys):
     assert errors_of(repository(tmp_path, data), capsys) == []
+
+
+def refuse(data: bytes, folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    """Compile bytes that must be refused for one reason; return the diagnostic."""
+    status, found = run(repository(folder, data), capsys)
+    errors = [entry for entry in found if entry["severity"] == "error"]
+    assert len(errors) == 1, errors
+    assert status == 1
+    return errors[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "line", "column"),
+    [
+        pytest.param(b"", "MLS-E001", 1, 1, id="1 nothing"),
+        pytest.param(b"\xef\xbb\xbf", "MLS-E001", 1, 1, id="1 a byte order mark alone"),
+        pytest.param(b"\n\n  \n", "MLS-E001", 1, 1, id="1 blank lines"),
+        pytest.param(SMALL.decode().encode("utf-16"), "MLS-E004", 1, 1, id="4 UTF-16"),
+        pytest.param(SMALL.decode().encode("utf-16-le"), "MLS-E004", 1, 1, id="4 UTF-16 without a mark"),
+        pytest.param(SMALL + "description: fünf\n".encode("latin-1"), "MLS-E004", 6, 15, id="4 Latin-1"),
+        pytest.param(SMALL + b"description: a\xc3\n", "MLS-E004", 6, 15, id="4 a cut character"),
+        pytest.param(SMALL + b"description: \xed\xa0\x80\n", "MLS-E004", 6, 14, id="4 a surrogate"),
+        pytest.param(SMALL + b"description: \xc0\x80\n", "MLS-E004", 6, 14, id="4 an overlong NUL"),
+        pytest.param(SMALL + b"# " + b"x" * (5 * 1024 * 1024), "MLS-E003", 1, 1, id="10 a file of 5 MiB"),
+        pytest.param(SMALL + b"description: " + b"x" * (257 * 1024), "MLS-E005", 6, 14, id="10 a text of 257 KiB"),
+        pytest.param(SMALL + b"vars: " + b"[" * 100_000, "MLS-E112", 6, 70, id="17 100,000 brackets"),
+        pytest.param(SMALL + b"vars: " + b"{a: " * 500, "MLS-E112", 6, 259, id="17 500 braces"),
+        pytest.param(SMALL + b"vars:\n" + b"".join(b" " * n + b"a:\n" for n in range(1, 3000)), "MLS-E112", 70, 1, id="18 3,000 levels"),
+        pytest.param(SMALL + b"vars:\n  a: " + b"- " * 3000, "MLS-E121", 7, 6, id="18 a list that begins beside its key"),
+        pytest.param(SMALL + b"vars: {" + b"?" * 50_000, "MLS-E116", 6, 7, id="17 50,000 question marks"),
+    ],
+)
+def test_refused_bytes(data, code, line, column, tmp_path, capsys):
+    error = refuse(data, tmp_path, capsys)
+    assert (error["code"], error["line"]) == (code, line), error
+    assert abs(error["column"] - column) <= 70, error
+
+
+def test_a_merge_bomb(tmp_path, capsys):
+    levels = [f"  l{n}: &l{n}\n" + "".join(f"    {a}{n}: {{<<: *l{n - 1}}}\n" for a in "abcdefgh") for n in range(1, 9)]
+    data = SMALL + b"vars:\n  l0: &l0 {" + ", ".join(f"k{n}: x" for n in range(50)).encode() + b"}\n" + "".join(levels).encode()
+    assert refuse(data, tmp_path, capsys)["code"] == "MLS-E113"
+
+
+def test_a_chain_of_10_000_steps(tmp_path, capsys):
+    steps = "".join(f"      s{n}: {{run: [x], after: [s{(n + 1) % 10_000}]}}\n" for n in range(10_000))
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "mlspec.yaml").write_bytes(SMALL + b"pipelines:\n  p:\n    image: r.io/a:1\n    steps:\n" + steps.encode())
+    assert main(["validate", "--format", "json", str(tmp_path)]) == 1
+    found = json.loads(capsys.readouterr().out)["diagnostics"]
+    assert [entry["code"] for entry in found if entry["severity"] == "error"] == ["MLS-E416"]
+
+
+def status_of(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Compile; return the exit status and all that was said. Nothing may be written."""
+    before = photograph(folder)
+    status = main(["compile", *(arguments or (str(folder),))])
+    out, err = capsys.readouterr()
+    assert "bug in mlspec" not in out + err
+    assert photograph(folder) == before
+    return status, out + err
+
+
+def test_row_12_what_is_no_file(tmp_path, capsys):
+    (tmp_path / ".git").mkdir()
+    spec = tmp_path / "mlspec.yaml"
+    os.mkfifo(spec)
+    status, said = status_of(tmp_path, capsys, str(spec))
+    assert (status, "a named pipe" in said) == (3, True)
+    spec.unlink()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(spec))
+        status, said = status_of(tmp_path, capsys, str(spec))
+    assert (status, "a socket" in said) == (3, True)
+    spec.unlink()
+    status, said = status_of(tmp_path, capsys, os.devnull)
+    assert (status, "a device" in said) == (3, True)
+    status, said = status_of(tmp_path, capsys, str(spec))
+    assert status == 2
+    spec.mkdir()
+    status, said = status_of(tmp_path, capsys, str(tmp_path))
+    assert status in {0, 2}, said
+    spec.rmdir()
+    spec.symlink_to(spec)
+    status, said = status_of(tmp_path, capsys, str(tmp_path))
+    assert status in {2, 3}, said
+
+
+def test_row_13_symlinks_that_lead_out(tmp_path, capsys):
+    (tmp_path / "outside.yaml").write_text("canary: outside\n")
+    root = tmp_path / "repository"
+    root.mkdir()
+    (root / ".git").mkdir()
+    (root / "mlspec.yaml").symlink_to(tmp_path / "outside.yaml")
+    status, said = status_of(root, capsys)
+    assert (status, "MLS-E480" in said, "canary" in said) == (1, True, False)
+    (root / "mlspec.yaml").unlink()
+    (root / "mlspec.yaml").write_bytes(SMALL + b"extends: base.yaml\n")
+    (root / "base.yaml").symlink_to(tmp_path / "outside.yaml")
+    status, said = status_of(root, capsys)
+    assert (status, "MLS-E480" in said, "canary" in said) == (1, True, False)
+    (root / "base.yaml").unlink()
+    (root / "base").symlink_to(tmp_path)
+    (root / "mlspec.yaml").write_bytes(SMALL + b"extends: base/outside.yaml\n")
+    status, said = status_of(root, capsys)
+    assert (status, "MLS-E480" in said, "canary" in said) == (1, True, False)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_row_101_a_file_that_cannot_be_read(tmp_path, capsys):
+    repository(tmp_path, SMALL)
+    (tmp_path / "mlspec.yaml").chmod(0)
+    assert main(["compile", str(tmp_path)]) == 3
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_row_106_bases(tmp_path, capsys):
+    repository(tmp_path, SMALL + b"extends: a.yaml\n")
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("vars: {a: b}\nextends: a.yaml\n")
+    status, said = status_of(tmp_path, capsys)
+    assert (status, "MLS-E483" in said, "a.yaml" in said) == (1, True, True)
+    for number in range(1_200):
+        (tmp_path / f"c{number}.yaml").write_text(f"extends: c{number + 1}.yaml\n")
+    (tmp_path / "mlspec.yaml").write_bytes(SMALL + b"extends: c0.yaml\n")
+    status, said = status_of(tmp_path, capsys)
+    assert (status, "MLS-E484" in said) == (1, True)
+    names = ", ".join(f"c{number}.yaml" for number in range(1_200))
+    (tmp_path / "mlspec.yaml").write_bytes(SMALL + f"extends: [{names}]\n".encode())
+    assert status_of(tmp_path, capsys)[0] == 1
+
+
+def test_a_fault_in_a_base_is_shown_there(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(repository(tmp_path, SMALL.replace(b"serving: {iris: {model: iris}}\n", b"") + b"extends: base.yaml\n"))
+    (tmp_path / "base.yaml").write_text("\nserving: {iris: {model: iriss}}\n")
+    _, found = run(tmp_path, capsys)
+    assert [(entry["code"], entry["file"], entry["line"], entry["column"]) for entry in found] == [("MLS-E401", "base.yaml", 2, 25)]

@@ -19,8 +19,8 @@ def header(spec_file: str) -> str:
 
 
 def lock_path(spec: FilePath, root: FilePath) -> str:
-    """Return the lock's path from the root: beside its spec."""
-    return (spec.resolve().parent.relative_to(root.resolve()) / NAME).as_posix()
+    """Return the lock's path from the root: beside its spec, which may be a symlink that the reader has yet to judge."""
+    return (spec.absolute().parent.resolve().relative_to(root.resolve()) / NAME).as_posix()
 
 
 def file_of(manifest: Manifest) -> str:

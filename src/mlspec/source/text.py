@@ -34,6 +34,8 @@ def decode(data: bytes, file: str) -> SourceText:
     if len(data) > limits.FILE_BYTES:
         raise _refuse(faults.too_large(_start(file), len(data)))
     body = data.removeprefix(BYTE_ORDER_MARK)
+    if len(data) > 1 and data.count(b"\0", 0, 64) * 2 >= len(data[:64]) - 1:  # every other byte: the pattern of UTF-16
+        raise _refuse(faults.not_utf8(_start(file), data.index(b"\0"), 1, "UTF-16"))
     try:
         return SourceText(file, body.decode("utf-8"))
     except UnicodeDecodeError as error:
