@@ -174,7 +174,7 @@ def report_stage(found: Sequence[Diagnostic]) -> None:
     """Hold every diagnostic to its form, and write it in each format."""
     for diagnostic in found:
         site = diagnostic.site
-        if not (1 <= site.line and 1 <= site.column and (site.line, site.column) <= (site.end_line, site.end_column)):
+        if not (site.line >= 1 and site.column >= 1 and (site.line, site.column) <= (site.end_line, site.end_column)):
             raise AssertionError(f"{diagnostic.code} has no place: {site}")
         if not diagnostic.message or "invalid" in diagnostic.message.lower().split():
             raise AssertionError(f"{diagnostic.code} says nothing: {diagnostic.message!r}")
@@ -226,8 +226,40 @@ def fixtures(file: Path) -> list[bytes]:
 
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 100, 10**9, 10**30, 0.5, 1.5, "", "x", "1", "no", "iris", "demo", "default", "a b", "${vars.a}"),
-    *("${env.name}", "${steps.a.b}", "${", "$${", "${vars.a.b.c}", "1%", "0.5%", "5m", "0s", "2Gi", "500m", "s3://b/x", "r.io/a:1", "@daily"),
-    *("0 0 31 2 *", "../x", "a/b/c", "é", "\n", "{{x}}", "dev", "2027-02-30", "kserve", "kubernetes", "none", "x" * 300, [], {}, [1], ["a"]),
+    *(
+        "${env.name}",
+        "${steps.a.b}",
+        "${",
+        "$${",
+        "${vars.a.b.c}",
+        "1%",
+        "0.5%",
+        "5m",
+        "0s",
+        "2Gi",
+        "500m",
+        "s3://b/x",
+        "r.io/a:1",
+        "@daily",
+    ),
+    *(
+        "0 0 31 2 *",
+        "../x",
+        "a/b/c",
+        "é",
+        "\n",
+        "{{x}}",
+        "dev",
+        "2027-02-30",
+        "kserve",
+        "kubernetes",
+        "none",
+        "x" * 300,
+        [],
+        {},
+        [1],
+        ["a"],
+    ),
     *([None], {"a": None}, {"in": ["dev"]}, {"min": 3, "max": 1}, {"secret": "a/b"}, {"iris": 50}, {"model": "iris"}, [[]], {"": ""}),
 )
 
@@ -308,7 +340,24 @@ def copied(value: Any, depth: int = 0) -> Any:
     return [copied(item, depth + 1) for item in value] if isinstance(value, list) else value
 
 
-NAMED = frozenset("datasets features models pipelines thresholds serving monitoring environments steps schema inputs outputs env vars".split())
+NAMED = frozenset(
+    [
+        "datasets",
+        "features",
+        "models",
+        "pipelines",
+        "thresholds",
+        "serving",
+        "monitoring",
+        "environments",
+        "steps",
+        "schema",
+        "inputs",
+        "outputs",
+        "env",
+        "vars",
+    ]
+)
 """Keys under which names stand that a spec chooses itself."""
 
 

@@ -13,7 +13,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def codes_text() -> str:
-    lines = ["# Codes", "", "Every code is permanent. `mlspec explain CODE` shows the same pages. Security codes cannot be ignored by a comment.", ""]
+    lines = [
+        "# Codes",
+        "",
+        "Every code is permanent. `mlspec explain CODE` shows the same pages. Security codes cannot be ignored by a comment.",
+        "",
+    ]
     for code in load().values():
         marks = code.severity + (", security" if code.security else "")
         lines += [f"## {code.id} {code.name}", "", f"*{marks}*", "", code.page, ""]

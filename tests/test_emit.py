@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """The emitter's output reads back the same, whatever the data."""
 
 from __future__ import annotations

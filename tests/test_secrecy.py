@@ -46,7 +46,7 @@ UNDER_A_NAME = [
     f"pipelines: {{p: {{image: 'r.io/a:1', steps: {{a: {{run: [x], secrets: {{HF_TOKEN: '{CANARY} x'}}}}}}}}}}\n",
     f"description: |\n  -----BEGIN RSA PRIVATE KEY-----\n  {CANARY}{CANARY}\u200b\n  -----END RSA PRIVATE KEY-----\n",
     f"description: |\n  -----BEGIN PRIVATE KEY-----\n  {CANARY}{CANARY}\n  -----END PRIVATE KEY-----\nservng: {{}}\n",
-    f"environments: {{a: {{namespace: x, overrides: {{serving: {{iris: {{env: {{A_SECRET: {CANARY}}}}}}}}}}}}}\nserving: {{iris: {{model: iris}}}}\n",
+    f"environments: {{a: {{namespace: x, overrides: {{serving: {{iris: {{env: {{A_SECRET: {CANARY}}}}}}}}}}}}}\nserving: {{iris: {{model: iris}}}}\n",  # noqa: E501
     f"patches: [{{target: {{kind: Deployment}}, reason: x, merge: {{spec: {{env: [{{name: DB_PASSWORD, value: {CANARY}}}]}}}}}}]\n",
 ]
 
@@ -123,6 +123,13 @@ def test_masks():
 
 def test_large_texts_take_no_time():
     began = time.perf_counter()
-    for text in ("password: " * 100_000, "a-" * 500_000, "'" * 500_000, "password: |\n" * 20_000, "password: {\n a\n" * 20_000, "://" * 300_000):
+    for text in (
+        "password: " * 100_000,
+        "a-" * 500_000,
+        "'" * 500_000,
+        "password: |\n" * 20_000,
+        "password: {\n a\n" * 20_000,
+        "://" * 300_000,
+    ):
         find_secrets(text)
     assert time.perf_counter() - began < 5

@@ -68,7 +68,7 @@ class Loader(yaml.SafeLoader):
     """YAML as mlspec reads it, near enough for these specs."""
 
 
-Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(node.value))
+Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: Decimal(node.value))
 
 
 def compiled(tree, tmp_path):
@@ -120,7 +120,7 @@ def at(item, path):
         ("InferenceService", "rank", "spec/predictor/model/runtime", "kserve-xgbserver"),
         ("InferenceService", "rank", "spec/predictor/model/protocolVersion", "v1"),
         ("InferenceService", "rank", "spec/predictor/model/args", ["--workers", "2"]),
-        ("InferenceService", "rank", "spec/predictor/model/env/0", {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "rank-keys", "key": "key"}}}),
+        ("InferenceService", "rank", "spec/predictor/model/env/0/valueFrom/secretKeyRef", {"name": "rank-keys", "key": "key"}),
         ("InferenceService", "rank", "spec/predictor/model/env/1", {"name": "LOG_LEVEL", "value": "cost $$(HOME) $$$$5"}),
         ("InferenceService", "rank", "spec/predictor/model/resources/limits", {"memory": "3Gi", "ephemeral-storage": "1Gi"}),
         ("InferenceService", "rank", "spec/predictor/batcher", {"maxBatchSize": 16, "maxLatency": 50}),
@@ -177,7 +177,8 @@ def test_policy_lets_in_who_is_named_and_the_gateway(shop):
 
 
 WORDS = {
-    "metric": ["memory", "concurrency"], "strategy": ["blueGreen", "rolling"], "mode": ["all"], "runtime": ["huggingface", "mlserver"], "spread": ["host"],
+    "metric": ["memory", "concurrency"],
+    "strategy": ["blueGreen", "rolling"], "mode": ["all"], "runtime": ["huggingface", "mlserver"], "spread": ["host"],
     "operator": ["Equal"], "framework": ["onnx", "sklearn"], "model": ["rank-b", "words"],
 }  # fmt: skip
 

@@ -321,7 +321,7 @@ def test_every_call_that_fails_leaves_the_old_tree(tmp_path, monkeypatch, number
                 try:
                     write(publication(tmp_path, B, A))
                 except Unable as error:
-                    assert error.status == 3  # noqa: PT017
+                    assert error.status == 3
                     assert snapshot(tmp_path) == before, (name, after)
                     continue
             left = snapshot(tmp_path)
@@ -476,7 +476,7 @@ trees = st.dictionaries(path, contents, max_size=8).map(coherent)
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees, trees, trees, st.booleans(), st.integers(0, 2))
-def test_any_two_trees(tmp_path, one, two, unowned, swaps, lock_at):  # noqa: PLR0917
+def test_any_two_trees(tmp_path, one, two, unowned, swaps, lock_at):
     root = Path(tempfile.mkdtemp(dir=tmp_path))
     lock_path = ["churn/mlspec.lock", "deploy/churn/mlspec.lock", "deploy/churn/a/x/mlspec.lock"][lock_at]
     taken = {*one, *two, lock_path}

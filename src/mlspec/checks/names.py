@@ -264,11 +264,18 @@ def path_part(project: Project) -> Iterator[Found]:
             yield Found(path, f"the path has {len((text or '').encode())} bytes, expected at most 1024", "write a shorter path")
             continue
         for part in (text or "x").rstrip("/").split("/"):
-            if part in ("", ".", "..") or part[0] == "-" or part[-1] in ". " or part.lower().split(".")[0] in WINDOWS or len(part.encode()) > 255:
+            if _cannot_stand(part):
                 yield Found(
                     path, f'the path "{text}" has the part "{part}", which cannot stand in it', "write plain names with one / between them"
                 )
                 break
+
+
+def _cannot_stand(part: str) -> bool:
+    """Tell whether a part of a path is a name that some system cannot store, or a command line would read as an option."""
+    if part in ("", ".", "..") or part[0] == "-" or part[-1] in ". ":
+        return True
+    return part.lower().split(".")[0] in WINDOWS or len(part.encode()) > 255
 
 
 @code("MLS-E515", "forbidden-namespace", security=True)

@@ -26,7 +26,7 @@ def parse_events(text: str) -> Any:
     return CParser(text)
 
 
-class Stopped(Exception):  # noqa: N818 - a way out of the parser's loop
+class Stopped(Exception):
     """The rest of the file cannot be read; carries the finding that says why."""
 
     def __init__(self, finding: Finding) -> None:
@@ -39,7 +39,7 @@ class _Open:
 
     __slots__ = ("anchor", "before", "key", "key_end", "key_start", "marks", "merges", "merging", "start", "tree")
 
-    def __init__(  # noqa: PLR0917 - made once a map, in one place
+    def __init__(
         self,
         tree: Any,
         marks: Any,

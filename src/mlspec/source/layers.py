@@ -26,7 +26,7 @@ def merge(base: Layer, over: Layer, why: str, null: Null = "keep") -> Layer:
     return _merge(tree, mark, over_tree, over_mark, why, null, memo)
 
 
-def _merge(tree: dict[str, Any], mark: Mark, over: dict[str, Any], over_mark: Mark, why: str, null: Null, memo: dict[int, Mark]) -> Layer:  # noqa: PLR0917
+def _merge(tree: dict[str, Any], mark: Mark, over: dict[str, Any], over_mark: Mark, why: str, null: Null, memo: dict[int, Mark]) -> Layer:
     result = dict(tree)
     places = _children(mark)
     below = dict(places)

@@ -27,7 +27,7 @@ class Leaf(NamedTuple):
     """What was read to decide that it is there: conditions of ``if``, collections of ``for``."""
 
 
-class Fault(Exception):  # noqa: N818 - it becomes a diagnostic at the template's line
+class Fault(Exception):
     """A value does not fit its place in a template."""
 
     def __init__(self, message: str, advice: str = "", *, absent: bool = False) -> None:
@@ -213,7 +213,7 @@ def value_item(value: Any, pad: str) -> str:
     return item(value, pad)
 
 
-def leaves(  # noqa: PLR0917
+def leaves(
     out: list[Leaf], path: Chain, value: Any, template: str, line: int, reads: tuple[Chain, ...], conditions: tuple[Chain, ...], whole: bool
 ) -> None:
     """Add the leaves of data that was put in as a whole; where it was read by one chain (``whole``), that chain goes on into it."""

@@ -253,7 +253,8 @@ class PageView(View):
         names = {entry.secret for _, entry in self._node.models.items()} - {None}
         if platform.storage:
             names.add(platform.storage.secret)
-        for _, entry in self._node.serving.items():
+        serving: Node = self._node.serving
+        for entry in (serving[name] for name in serving):
             for part in (entry, entry.transform, entry.explain):
                 names |= (
                     {value.secret.split("/")[0] for _, value in part.env.items() if isinstance(value, Node)} if part and part.env else set()
