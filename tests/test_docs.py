@@ -10,7 +10,7 @@ import click
 import pytest
 
 from mlspec.cli import COMMANDS
-from mlspec.cli import program as PROGRAM
+from mlspec.cli import program as PROGRAM  # noqa: N812
 from pages import DOCS, ROOT, Shell, blocks, pages, runs
 
 PAGES = [page.relative_to(ROOT).as_posix() for page in pages()]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The emitter's output reads back the same, whatever the data."""
 
 from __future__ import annotations

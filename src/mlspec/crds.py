@@ -161,7 +161,7 @@ def _parse(text: str, file: str) -> Any:
     try:
         if file.endswith(".json"):
             return json.loads(text, parse_float=Decimal)
-        return yaml.load(text, Loader=Loader)
+        return yaml.load(text, Loader=Loader)  # noqa: S506 - a safe loader, two tags added
     except (yaml.YAMLError, ValueError, RecursionError, ArithmeticError) as error:
         raise Unable(f"{file} cannot be read: {' '.join(str(error).split())}", "correct the file or take it out of the folder") from error
 

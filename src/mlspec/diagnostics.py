@@ -100,7 +100,7 @@ class Diagnostic:
         return (self.site, self.code, self.message, self.environment)
 
 
-class Rejected(Exception):
+class Rejected(Exception):  # noqa: N818 - it is not an error of mlspec
     """The input was refused; the one exception that leaves a stage for an expected reason."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
@@ -108,10 +108,10 @@ class Rejected(Exception):
         super().__init__("; ".join(f"{d.site.file}:{d.site.line}:{d.site.column} {d.code} {d.message}" for d in self.diagnostics))
 
 
-class Unable(Exception):
+class Unable(Exception):  # noqa: N818 - it is not an error of mlspec
     """The surroundings do not allow it: a file that cannot be read, an output root that is not a folder (exit 3)."""
 
-    def __init__(self, message: str, help: str = "", *, status: int = 3) -> None:
+    def __init__(self, message: str, help: str = "", *, status: int = 3) -> None:  # noqa: A002
         self.message, self.help, self.status = message, help, status
         super().__init__(message)
 
@@ -131,7 +131,7 @@ if TYPE_CHECKING:
         def __call__(self, function: Callable[P, Iterator[Found]]) -> Callable[P, list[Finding]]: ...
 
 
-def code(id: str, name: str, *, severity: Severity = "error", security: bool = False) -> Register:
+def code(id: str, name: str, *, severity: Severity = "error", security: bool = False) -> Register:  # noqa: A002
     """Give a function a permanent code; what it returns or yields (Found) becomes findings of that code.
 
     The function either builds one ``Found`` from its arguments, or is a check: a generator of ``Found``. Its docstring

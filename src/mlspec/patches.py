@@ -12,7 +12,7 @@ from mlspec.location import Path
 Tree = dict[str, Any]
 
 
-class PatchFailed(Exception):
+class PatchFailed(Exception):  # noqa: N818 - it is not an error of mlspec
     """An operation that does not fit the object."""
 
 

@@ -46,7 +46,7 @@ class Target(NamedTuple):
     """What the lock is to remember of each endpoint after this compile."""
 
 
-def nothing(plan: Any) -> Iterator[Any]:
+def nothing(plan: Any) -> Iterator[Any]:  # noqa: ARG001
     """Make nothing, or find nothing."""
     return iter(())
 

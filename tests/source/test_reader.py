@@ -186,7 +186,7 @@ def test_ten_thousand_models_fit() -> None:
 class Strings(yaml.SafeLoader):
     """PyYAML with every plain scalar as text: what structure should be."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {"<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))]}
+    yaml_implicit_resolvers: dict[str, Any] = {"<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))]}  # noqa: RUF012
 
 
 def as_text(data: Any) -> Any:

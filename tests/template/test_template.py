@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Templates: what they make, that text and objects agree, and that no value ever changes the structure."""
 
 from __future__ import annotations

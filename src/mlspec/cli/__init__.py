@@ -30,11 +30,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class Commands(click.Group):
     """A group that knows its commands by name and imports none of them for a help page."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names, in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
@@ -50,7 +50,7 @@ class Commands(click.Group):
             raise click.UsageError(f"no such command: {args[0]}" + (f"; did you mean {near}?" if near else ""), ctx)
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the table, section by section."""
         width = max(map(len, COMMANDS))
         for section in dict.fromkeys(section for section, _ in COMMANDS.values()):
@@ -67,7 +67,7 @@ class Commands(click.Group):
         return result
 
 
-class ClosedPipe(Exception):
+class ClosedPipe(Exception):  # noqa: N818 - it is not an error
     """Nobody reads what is written any more."""
 
 

@@ -119,7 +119,7 @@ def _undeclared(text: str, known: set[str]) -> Iterator[tuple[str, int]]:
 
     from mlspec.template.texts import QUOTING
 
-    environment = Environment(autoescape=False)
+    environment = Environment(autoescape=False)  # noqa: S701 - it is only read
     environment.filters.update(QUOTING)
     tree = environment.parse(text)
     missing = meta.find_undeclared_variables(tree) - known

@@ -12,7 +12,7 @@ FORMATS = ("text", "json", "sarif", "github", "gitlab", "junit")
 
 def report(
     diagnostics: Sequence[Diagnostic],
-    format: str,
+    format: str,  # noqa: A002 - it is called so everywhere
     stream: TextIO,
     *,
     colour: bool,

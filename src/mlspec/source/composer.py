@@ -26,7 +26,7 @@ def parse_events(text: str) -> Any:
     return CParser(text)
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818 - a way out of the parser's loop
     """The rest of the file cannot be read; carries the finding that says why."""
 
     def __init__(self, finding: Finding) -> None:

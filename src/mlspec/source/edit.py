@@ -64,9 +64,9 @@ def _round_trip(text: str) -> str:
     class Letters(Resolver):
         """Takes all plain scalars for text; only nothing at all is null."""
 
-        yaml_implicit_resolvers: dict[Any, Any] = {"": [("tag:yaml.org,2002:null", re.compile("^$"))]}
+        yaml_implicit_resolvers: dict[Any, Any] = {"": [("tag:yaml.org,2002:null", re.compile("^$"))]}  # noqa: RUF012
 
-        def __init__(self, version: Any = None, loader: Any = None, loadumper: Any = None) -> None:
+        def __init__(self, version: Any = None, loader: Any = None, loadumper: Any = None) -> None:  # noqa: ARG002
             super().__init__(loader if loader is not None else loadumper)
 
         @property

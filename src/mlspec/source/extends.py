@@ -246,7 +246,7 @@ class _Loading:
         path = Path(os.path.normpath(by.parent / written))
         real = os.path.realpath(path)
         if not self._inside(os.path.realpath(path.parent)) or not self._inside(real):
-            link = self._inside(os.path.abspath(path)) or not self._climbs(by, written)
+            link = self._inside(os.path.abspath(path)) or not self._climbs(by, written)  # noqa: PTH100
             what = "it is, or goes through, a symlink that leads out of the repository" if link else "it lies outside the repository"
             self._report(base_outside(entry, f"this base file cannot be read: {what}", "copy the file into the repository"))
             return None
@@ -277,7 +277,7 @@ class _Loading:
 
     def _climbs(self, by: Path, written: str) -> bool:
         """Tell whether a path leaves the repository by its dots alone."""
-        return not self._inside(os.path.normpath(os.path.join(os.path.realpath(by.parent), written)))
+        return not self._inside(os.path.normpath(os.path.join(os.path.realpath(by.parent), written)))  # noqa: PTH118
 
     def _explain(self, entry: Mark, unable: Unable, path: Path) -> Finding:
         """Report a base that cannot be read, with the file that was probably meant."""

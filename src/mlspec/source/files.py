@@ -66,7 +66,7 @@ def _refuse(path: Path, display: str, error: Exception) -> Unable:
 
 def repository_root(spec: Path) -> Path:
     """Return the nearest folder above a spec that holds ``.git`` (a folder, or a file in worktrees), else the spec's folder."""
-    folder = Path(os.path.abspath(spec)).parent
+    folder = Path(os.path.abspath(spec)).parent  # noqa: PTH100 - symlinks are judged later, not followed here
     return next((above for above in (folder, *folder.parents) if os.path.lexists(above / ".git")), folder)
 
 
@@ -77,16 +77,16 @@ def find_specs(paths: Iterable[Path], skip: Collection[Path] = ()) -> list[Path]
     folders are not followed. Raises Unable (status 2) for a path that does not exist, (status 3) for a folder that
     cannot be listed.
     """
-    left_out = {os.path.abspath(folder) for folder in skip}
+    left_out = {os.path.abspath(folder) for folder in skip}  # noqa: PTH100
     found: dict[str, Path] = {}
     for path in paths:
         if not os.path.lexists(path):
             raise Unable(f"{path}: there is no such file or folder", "check the path", status=2)
         if path.is_dir():
             for spec in _search(path, left_out):
-                found.setdefault(os.path.abspath(spec), spec)
+                found.setdefault(os.path.abspath(spec), spec)  # noqa: PTH100
         else:
-            found.setdefault(os.path.abspath(path), path)
+            found.setdefault(os.path.abspath(path), path)  # noqa: PTH100
     return [found[key] for key in sorted(found)]
 
 
@@ -109,4 +109,4 @@ def _search(folder: Path, left_out: set[str]) -> Iterable[Path]:
 
 
 def _is_skipped(entry: os.DirEntry[str], left_out: set[str]) -> bool:
-    return entry.name.startswith(".") or entry.name in SKIPPED or os.path.abspath(entry.path) in left_out
+    return entry.name.startswith(".") or entry.name in SKIPPED or os.path.abspath(entry.path) in left_out  # noqa: PTH100

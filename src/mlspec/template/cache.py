@@ -53,14 +53,14 @@ class Cache:
         from marshal import loads
 
         try:
-            descriptor = os.open(os.path.join(self.folder, key), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            descriptor = os.open(os.path.join(self.folder, key), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))  # noqa: PTH118 - pathlib costs a start
             with os.fdopen(descriptor, "rb") as file:
                 if not _private(os.fstat(descriptor)):
                     return None
                 content = file.read()
             if sha256(content[32:]).digest() != content[:32]:
                 return None
-            files, value = loads(content[32:])
+            files, value = loads(content[32:])  # noqa: S302 - the file is the user's own, and nobody else may write it
             if any(self._digest(file) != digest for file, digest in files):
                 return None
         except Exception:
@@ -72,16 +72,16 @@ class Cache:
         from hashlib import sha256
         from marshal import dumps
 
-        temporary = os.path.join(self.folder, f".{key}.{os.getpid()}")
+        temporary = os.path.join(self.folder, f".{key}.{os.getpid()}")  # noqa: PTH118
         try:
             content = dumps(([(file, self._digest(file)) for file in sorted(files)], value))
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(sha256(content).digest() + content)
-            os.replace(temporary, os.path.join(self.folder, key))
+            os.replace(temporary, os.path.join(self.folder, key))  # noqa: PTH105, PTH118
         except Exception:
             try:
-                os.unlink(temporary)
+                os.unlink(temporary)  # noqa: PTH108
             except OSError:
                 return
 
@@ -91,7 +91,7 @@ class Cache:
 
         known = self._digests.get(file)
         if known is None:
-            with open(file, "rb") as source:
+            with open(file, "rb") as source:  # noqa: PTH123
                 known = self._digests[file] = sha256(source.read()).hexdigest()
         return known
 
@@ -106,14 +106,14 @@ def open_cache(version: str) -> Cache | None:
     if not hasattr(os, "getuid"):
         return None
     base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.join(os.path.expanduser("~"), ".cache")
+    if not os.path.isabs(base):  # noqa: PTH117
+        base = os.path.join(os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118
     folder = base
     try:
         for part in ("mlspec", "templates", f"{version}-{_FORMAT}-{sys.implementation.cache_tag}"):
-            folder = os.path.join(folder, part)
-            if not os.path.isdir(folder):
-                os.makedirs(folder, mode=0o700, exist_ok=True)
+            folder = os.path.join(folder, part)  # noqa: PTH118
+            if not os.path.isdir(folder):  # noqa: PTH112
+                os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
             status = os.lstat(folder)
             if not stat.S_ISDIR(status.st_mode) or not _private(status):
                 return None

@@ -30,7 +30,7 @@ class Template:
         for filter_name, known in FILTERS.items():
             scope[f"F_{filter_name}"] = known.function
         scope["X"] = self._render
-        exec(code, scope)
+        exec(code, scope)  # noqa: S102 - our own generated code
         self._objects, self._text = scope["objects"], scope["text"]
         self._trace = FunctionType(scope["trace"].__code__, {**scope, "D": kept})
 

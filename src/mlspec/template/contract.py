@@ -68,7 +68,7 @@ class Contract:
         """Return the shape that a type hint stands for; what cannot be read is open."""
         if isinstance(hint, str):
             try:
-                hint = eval(hint, scope, dict(vars(owner)))
+                hint = eval(hint, scope, dict(vars(owner)))  # noqa: S307 - an annotation of our own or an installed target's source
             except Exception:
                 return ANY
         if isinstance(hint, typing.ForwardRef):

@@ -131,7 +131,7 @@ Scope = dict[str, tuple[str, Shape]]
 """Loop variables: their Python name and shape."""
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - it is caught where the expression stands
     """An expression that was refused, with its finding."""
 
     def __init__(self, finding: Finding) -> None:
@@ -204,7 +204,7 @@ class Translator:
             return Get(of, key.value, "item"), inner
         return At(of, key), inner
 
-    def _const(self, node: nodes.Const, span: Span, scope: Scope) -> tuple[Expr, Shape]:
+    def _const(self, node: nodes.Const, span: Span, scope: Scope) -> tuple[Expr, Shape]:  # noqa: ARG002
         value = node.value
         if isinstance(value, float):
             value = Decimal(repr(value))

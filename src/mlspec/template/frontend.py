@@ -28,7 +28,7 @@ class Reading:
         self.loader = loader
         self.findings: list[Finding] = []
         self.contract = Contract()
-        self.environment = Environment(keep_trailing_newline=True, autoescape=False)
+        self.environment = Environment(keep_trailing_newline=True, autoescape=False)  # noqa: S701 - it parses, it does not render
         self.translator = Translator(self.environment, self.contract, view, self._exists)
         self._numbers = count(1)
         self._kinds: dict[str, str] = {}

@@ -27,7 +27,7 @@ class Leaf(NamedTuple):
     """What was read to decide that it is there: conditions of ``if``, collections of ``for``."""
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - it becomes a diagnostic at the template's line
     """A value does not fit its place in a template."""
 
     def __init__(self, message: str, advice: str = "", *, absent: bool = False) -> None:

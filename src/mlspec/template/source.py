@@ -51,7 +51,7 @@ class Prepared(NamedTuple):
     comments: list[int]
 
 
-class Unreadable(Exception):
+class Unreadable(Exception):  # noqa: N818 - it ends the reading of one template
     """A template that cannot be read any further, with its finding."""
 
     def __init__(self, finding: Finding) -> None:

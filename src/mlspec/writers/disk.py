@@ -79,15 +79,15 @@ def _root(path: str) -> Iterator[None]:
     above = path
     while above and not os.path.lexists(above):
         made.append(above)
-        above = os.path.dirname(above.rstrip("/"))
+        above = os.path.dirname(above.rstrip("/"))  # noqa: PTH120 - text in, text out
     try:
         if made:
-            os.makedirs(path, exist_ok=True)
+            os.makedirs(path, exist_ok=True)  # noqa: PTH103
         yield
     except BaseException as error:
         for folder in made:
             with contextlib.suppress(OSError):
-                os.rmdir(folder)
+                os.rmdir(folder)  # noqa: PTH106
         if isinstance(error, OSError):
             raise _unable(error) from None
         raise

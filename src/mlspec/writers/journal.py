@@ -221,7 +221,7 @@ def _read_journal(handle: int) -> list[Step]:
         file = os.open(JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=handle)
     except FileNotFoundError:
         return []
-    with open(file, "rb") as stream:
+    with open(file, "rb") as stream:  # noqa: PTH123 - a handle
         lines = stream.read().decode("utf-8", "surrogateescape").split("\n")
     if lines[0] != f"{_FORMAT} {os.fstat(handle).st_ino}":
         raise Unable(f"{STAGING}/{JOURNAL} was not written in this folder", f"remove {STAGING}, then run again")

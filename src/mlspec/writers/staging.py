@@ -14,7 +14,7 @@ from mlspec.writers.survey import GONE, Change, Survey
 _NO_LINKS = frozenset([errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES])
 
 
-class _CannotLink(Exception):
+class _CannotLink(Exception):  # noqa: N818 - it is caught here
     """A file that stays cannot be linked into the new folder, so the folder cannot be exchanged as a whole."""
 
 
