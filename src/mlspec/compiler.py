@@ -11,6 +11,7 @@ from mlspec.conform import Kinds
 from mlspec.diagnostics import Diagnostic, Finding, Rejected
 from mlspec.examine import Examined, examine, once
 from mlspec.library import Library
+from mlspec.location import Mark
 from mlspec.lock import NAME, Lock, emit_lock, parse_lock
 from mlspec.render import Manifest, apply_patches, choose, conform, fill, unheard
 from mlspec.source.files import find_specs, repository_root
@@ -35,6 +36,15 @@ class Request(NamedTuple):
     """A folder of templates that replace built-in ones."""
     texts: bool = True
     """Whether built-in texts (the tree's README) are wanted; nothing in a spec can make them fail."""
+    keep: bool = False
+    """Whether what each project was made from is kept, for tracing; a fleet has no memory to spare for it."""
+
+
+class Made(NamedTuple):
+    """What a project was made from."""
+
+    examined: Examined
+    manifests: tuple[Manifest, ...]
 
 
 class Compiled(NamedTuple):
@@ -48,9 +58,12 @@ class Compiled(NamedTuple):
     lock: Lock
     lock_path: str
     """The lock's path from the root of the repository."""
-    manifests: tuple[Manifest, ...]
     environments: tuple[str, ...]
-    examined: Examined
+    folders: tuple[str, ...]
+    """The folder of each environment, from the root of the repository."""
+    claim: tuple[Mapping[str, Any], Mark]
+    """What other projects must not say as well, and where it stands."""
+    made: Made | None
 
 
 class Outcome(NamedTuple):
@@ -106,7 +119,16 @@ def compile_spec(
         inputs={path: f"sha256:{value}" for path, value in examined.source.digests.items()}, pins=examined.pins, live=live, files=files
     )
     names = tuple(plan.environment for plan in examined.plans)
-    return Compiled(examined.name, spec, root, tree, old, lock, where, tuple(manifests), names, examined), list(diagnostics)
+    folders = tuple(plan.folder for plan in examined.plans)
+    made = Made(examined, tuple(manifests)) if request.keep else None
+    return Compiled(examined.name, spec, root, tree, old, lock, where, names, folders, _claim(examined), made), list(diagnostics)
+
+
+def _claim(examined: Examined) -> tuple[Mapping[str, Any], Mark]:
+    """Return the name of a project alone, so that nothing else of it is kept."""
+    mark = examined.source.mark
+    name = mark.child("name")
+    return {"name": examined.name}, Mark(mark.text, mark.start, mark.end, mark.key_start, mark.key_end, {"name": name} if name else None)
 
 
 def render(
@@ -156,7 +178,7 @@ def disagreements(projects: list[Compiled]) -> list[Diagnostic]:
     """Return where projects of one run contradict each other."""
     from mlspec.checks.fleet import check_fleet
 
-    return check_fleet([(compiled.examined.source.tree, compiled.examined.source.mark) for compiled in projects])
+    return check_fleet([compiled.claim for compiled in projects])
 
 
 def emit_project_lock(compiled: Compiled) -> bytes:

@@ -11,7 +11,7 @@ from mlspec.location import Mark, Path, Site, format_path, locate, walk
 from mlspec.reporters.printable import printable
 
 if TYPE_CHECKING:
-    from mlspec.compiler import Compiled
+    from mlspec.compiler import Compiled, Made
     from mlspec.render import Manifest
     from mlspec.trace import Cause
 
@@ -64,18 +64,24 @@ def _spec_of(file: FilePath, data: bytes) -> FilePath:
 def _compile(spec: FilePath, crds: FilePath | None, templates: FilePath | None) -> Compiled:
     from mlspec.compiler import Request, compile_specs
 
-    outcome = compile_specs(Request(paths=(spec,), crds=crds, templates=templates))
+    outcome = compile_specs(Request(paths=(spec,), crds=crds, templates=templates, keep=True))
     errors = [diagnostic for diagnostic in outcome.diagnostics if diagnostic.severity == "error"]
     if errors:
         raise Rejected(errors)
     return outcome.projects[0]
 
 
+def _made(compiled: Compiled) -> Made:
+    """Return what a project was made from, which was asked to be kept."""
+    assert compiled.made is not None
+    return compiled.made
+
+
 def _manifest_at(compiled: Compiled, path: str, line: int) -> tuple[Manifest, int]:
     """Return the manifest that a line lies in, and the number of lines before its first."""
     from mlspec.tree import file_of
 
-    manifests = [manifest for manifest in compiled.manifests if file_of(manifest) == path]
+    manifests = [manifest for manifest in _made(compiled).manifests if file_of(manifest) == path]
     offset = 1 if path.endswith(".yaml") else 0  # the line that says who wrote the file
     for manifest in manifests:
         count = manifest.text.count("\n")
@@ -119,7 +125,7 @@ def _describe(compiled: Compiled, manifest: Manifest, place: Path, title: str, t
     from mlspec.library import Library
     from mlspec.trace import causes
 
-    library = Library.load(templates, compiled.spec.parent, compiled.examined.source.tree.get("templates"))
+    library = Library.load(templates, compiled.spec.parent, _made(compiled).examined.source.tree.get("templates"))
     rows: list[tuple[str, str, str]] = [("value", format_path(place), "")]
     rows += [("patch", *_site(manifest, path)) for path in manifest.patched]
     for cause in _nearest(causes(manifest, library), place):

@@ -40,7 +40,7 @@ def narrow(project: Compiled, environments: Sequence[str]) -> Tree:
         return project.tree
     from mlspec.artifacts import Tree
 
-    folders = tuple(f"{plan.folder}/" for plan in project.examined.plans if plan.environment in environments)
+    folders = tuple(f"{folder}/" for name, folder in zip(project.environments, project.folders, strict=True) if name in environments)
     return Tree({path: data for path, data in project.tree.items() if path.startswith(folders)}, project.name)
 
 
@@ -51,7 +51,7 @@ def _output(project: Compiled, environments: Sequence[str]) -> Output:
 
     tree = narrow(project, environments)
     lock = project.lock._replace(files={path: digest(data) for path, data in tree.items()})
-    folder = project.examined.plans[0].folder.rpartition("/")[0]
+    folder = project.folders[0].rpartition("/")[0]
     return Output(project.name, folder, tree, project.lock_path, emit_lock(lock), project.old)
 
 
