@@ -144,7 +144,7 @@ def errors_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
     out, err = capsys.readouterr()
     assert "bug in mlspec" not in err
     found = json.loads(out)["diagnostics"]
-    return [  # noqa: E501
+    return [
         f"{e['code']} {e['line']}:{e['column']} {e['message']}" for e in found if e["severity"] == "error" and e["code"] not in UNFINISHED
     ]
 
