@@ -10,7 +10,17 @@ from mlspec.diagnostics import Finding, Found, code
 from mlspec.emit import emit
 from mlspec.library import OBJECT, Library
 from mlspec.location import Path, format_path
-from mlspec.patches import PatchFailed, matches, patch, patch_does_not_fit, patch_without_object, written
+from mlspec.patches import (
+    PatchFailed,
+    changed_place,
+    matches,
+    patch,
+    patch_does_not_fit,
+    patch_weakens,
+    patch_without_object,
+    protected,
+    written,
+)
 from mlspec.plan.plan import Plan
 from mlspec.target import Rendering, Target
 
@@ -101,10 +111,14 @@ def apply_patches(plan: Plan, manifests: list[Manifest]) -> list[Finding]:
             findings.append(patch_without_object(path, entry["target"]))
         for manifest in hit:
             assert manifest.object is not None
+            before = protected(manifest.object)
             try:
                 manifest.object = patch(manifest.object, entry)
             except PatchFailed as failure:
-                findings.append(patch_does_not_fit(path, str(failure), manifest.name))
+                findings.append(patch_does_not_fit((*path, *failure.path), str(failure), manifest.name))
+                break
+            if weakened := changed_place(before, protected(manifest.object)):
+                findings.append(patch_weakens((*path, "merge" if "merge" in entry else "json"), manifest.name, weakened))
                 break
             manifest.text = emit(manifest.object)
             manifest.patched.append(path)

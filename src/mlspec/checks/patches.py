@@ -183,6 +183,11 @@ def patch_of_protected_field(subject: Subject) -> Iterator[Found]:
                 yield from _protected(operation["value"], (*path, "value"), kind, within=True)
 
 
+def protects(field: str, kind: str) -> bool:
+    """Tell whether a field of an object of a kind is left alone by patches."""
+    return bool(_why(field, kind))
+
+
 def _why(field: str, kind: str) -> str:
     if field in GITOPS_ONLY and kind not in GITOPS_KINDS:
         return ""
@@ -204,7 +209,7 @@ def _protected(tree: Any, root: Path, kind: str, *, within: bool = False) -> Ite
                     words = f"`{key}` tells whether the pod works, and is not removed"
                 elif key in ("name", "namespace") and len(path) >= 1 and path[-1] == "metadata" and len(path) == len(root) + 1:
                     words = f"the {key} of an object is not patched"
-                elif key in WHOLES and (value is None or (isinstance(value, list) and not within)):
+                elif key in WHOLES and not isinstance(value, dict) and not (isinstance(value, list) and within):
                     words = f"`{key}` would be replaced as a whole, and with it what protects the pod"
             if words:
                 yield Found(here, words, "say it in the language, or patch the one field with `json`", on="key")
