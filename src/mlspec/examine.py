@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from mlspec.checks.catalogue import find_checks
+from mlspec.checks.pipelines import run_time_reference_here
 from mlspec.checks.subject import Project, Subject
 from mlspec.diagnostics import Diagnostic, Finding, Rejected, Related, diagnose
 from mlspec.location import Mark, locate, walk
@@ -89,7 +90,10 @@ def _settle(tree: dict[str, Any], mark: Mark, environment: str) -> tuple[Subject
     if not findings:
         findings = parse(replaced)
     platform = words(complete(replaced.get("platform", {}))) if not findings else {}
-    return Subject(replaced, settled.mark, environment, namespace, platform, settled.absent), findings
+    subject = Subject(replaced, settled.mark, environment, namespace, platform, settled.absent)
+    if not findings:  # a reference passes for a value of any form; where none can be put in, no check could read the value
+        findings = run_time_reference_here(subject)
+    return subject, findings
 
 
 def _plan(

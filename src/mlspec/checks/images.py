@@ -234,9 +234,9 @@ _ADDRESSES = frozenset({"url", "pushgateway", "api", "mlflow", "uri", "sink", "c
 """Fields that hold a URL or URI and nothing else."""
 
 
-@code("MLS-E284", "port-out-of-range")
-def port_out_of_range(project: Project) -> Iterator[Found]:
-    """A port is a number from 1 to 65535.
+@code("MLS-E284", "unreadable-address")
+def unreadable_address(project: Project) -> Iterator[Found]:
+    """The address of a service has a host that can be read and, if any, a port from 1 to 65535.
 
     Bad::
 
@@ -249,12 +249,24 @@ def port_out_of_range(project: Project) -> Iterator[Found]:
         serving: {iris: {model: iris}}
     """
     for path, text in placed(project.tree):
-        if path[-1] not in _ADDRESSES or ":" not in text:
+        if path[-1] not in _ADDRESSES or not (":" in text or "[" in text):
             continue
         match = _PORT.fullmatch(text)
         if match and not (len(match[1]) <= 5 and 1 <= int(match[1]) <= 65535):
             yield Found(path, f"the port {match[1][:20]} does not exist, expected 1 to 65535", "write the port that the service listens on")
+        elif not _is_readable(text):
+            yield Found(path, f'the host of "{text}" cannot be read', "write a host name, or an address of IPv6 in brackets")
+
+
+def _is_readable(uri: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        urlsplit(uri).port  # noqa: B018 - it is asked for what it raises
+    except ValueError:
+        return not re.match(r"https?://", uri)
+    return True
 
 
 CHECKS = (malformed_image, mutable_image, image_without_digest, scheme_not_allowed, user_in_uri)
-PROJECT_CHECKS = (port_out_of_range,)
+PROJECT_CHECKS = (unreadable_address,)

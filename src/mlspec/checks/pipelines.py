@@ -258,18 +258,18 @@ def run_time_reference_here(subject: Subject) -> Iterator[Found]:
             image: ghcr.io/acme/train:1.0@sha256:3b1d0f2c4e5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
             steps: {fit: {run: [fit]}}
     """
-    for path, written, whole, _, _ in _steps(subject):
-        idle = kind_of(whole) in IDLE
-        for field, value in written.items():
-            if field in RUNNING and not idle:
-                continue
-            for mention in mentions(value, (*path, field)):
-                said = f"`{mention.text}` is known only while the pipeline runs, and `{field}` is fixed before"
-                if field in RUNNING:
-                    said = f"`{mention.text}` stands in a `{kind_of(whole)}` step, which runs nothing of its own"
-                yield Found(
-                    mention.path, said, "use a value that is known before: vars, env, datasets or models", label="fixed before the run"
-                )
+    for name, _, steps in pipelines(subject.pipelines):
+        for step, written in steps.items():
+            kind = kind_of(whole_step(steps, step) or written)
+            for field, value in written.items():
+                if field in RUNNING and kind not in IDLE:
+                    continue
+                for mention in mentions(value, ("pipelines", name, "steps", step, field)):
+                    said = f"`{mention.text}` is known only while the pipeline runs, and `{field}` is fixed before"
+                    if field in RUNNING:
+                        said = f"`{mention.text}` stands in a `{kind}` step, which runs nothing of its own"
+                    advice = "use a value that is known before: vars, env, datasets or models"
+                    yield Found(mention.path, said, advice, label="fixed before the run")
 
 
 @code("MLS-E415", "output-kind")

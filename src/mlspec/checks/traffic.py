@@ -162,7 +162,7 @@ def needs_expose(subject: Subject) -> Iterator[Found]:
         serving: {iris: {model: iris, rollout: {strategy: canary, steps: [10]}, expose: {host: iris.acme.example}}}
     """
     for name, endpoint in subject.serving.items():
-        if "expose" in endpoint:
+        if "expose" in endpoint or "graph" in endpoint:  # a graph has nothing to divide, and another check says so
             continue
         path: Path = ("serving", name)
         places: list[tuple[Path, str]] = [((*path, field), field) for field in ("split", "shadow") if field in endpoint]

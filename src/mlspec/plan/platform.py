@@ -82,7 +82,10 @@ def _ci(written: Any, repository: Any) -> list[dict[str, Any]]:
 def host_of(url: str) -> str:
     """Return the host of a repository URL, in its https or its ssh form."""
     if "://" in url:
-        return (urlsplit(url).hostname or "").removeprefix("ssh.")
+        try:
+            return (urlsplit(url).hostname or "").removeprefix("ssh.")
+        except ValueError:  # brackets that hold no address; the check of the setting says so
+            return ""
     return url.rsplit("@", maxsplit=1)[-1].split(":", maxsplit=1)[0]
 
 

@@ -225,7 +225,7 @@ class _Loading:
     def _entries(self, written: Any, mark: Mark) -> list[tuple[str, Mark]]:
         if isinstance(written, str) and written:
             return [(written, mark)]
-        if isinstance(written, list) and isinstance(mark.children, list):
+        if isinstance(written, list) and written and isinstance(mark.children, list):
             pairs = list(zip(written, mark.children, strict=True))
             for value, entry in pairs:
                 if not isinstance(value, str) or not value:
