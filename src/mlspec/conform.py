@@ -86,13 +86,16 @@ class Kinds:
             return f"{file} and {known}" if known and self._folder.is_opaque(name) else file
         return known
 
-    def check(self, obj: dict[str, Any]) -> tuple[Fault, ...]:
-        """Return every fault of an object, first what its schema says, then names and sizes. Empty means it conforms."""
+    def check(self, obj: dict[str, Any], length: int | None = None) -> tuple[Fault, ...]:
+        """Return every fault of an object, first what its schema says, then names and sizes. Empty means it conforms.
+
+        ``length`` is the number of characters that it has as YAML, where that is known: a small object need not be measured then.
+        """
         if not isinstance(obj, dict):
             return (Fault((), f"found {describe(obj)}", "a map with apiVersion, kind and metadata", "type"),)
         if missing := [key for key in ("apiVersion", "kind") if not isinstance(obj.get(key), str) or not obj[key]]:
             return tuple(Fault((key,), f"{key} is missing", "a text", "required") for key in missing)
-        return (*self._check_kind(_kind_of(obj), obj), *check_metadata(obj), *check_size(obj))
+        return (*self._check_kind(_kind_of(obj), obj), *check_metadata(obj), *(check_size(obj) if length is None or length * 8 > MOST_DATA else ()))
 
     def _check_kind(self, name: str, obj: dict[str, Any]) -> list[Fault]:
         faults: list[Fault] = []
@@ -154,6 +157,8 @@ def check_metadata(obj: dict[str, Any]) -> Iterator[Fault]:
         yield Fault(("metadata", "name"), "name is missing", "a text", "required")
     annotations = metadata.get("annotations")
     if isinstance(annotations, dict):
+        if len("".join(map(str, (*annotations, *annotations.values())))) * 4 <= MOST_ANNOTATIONS:
+            return  # no character has more than four bytes
         size = sum(_bytes(part) for pair in annotations.items() for part in pair)
         if size > MOST_ANNOTATIONS:
             yield Fault(("metadata", "annotations"), f"found {size} bytes", f"at most {MOST_ANNOTATIONS} bytes", "maxLength")

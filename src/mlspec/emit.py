@@ -144,18 +144,36 @@ def key_text(key: Any) -> str:
     return written
 
 
+class _Keys(dict[str, str]):
+    """Keys already written, with their colon; as pure as the memory of texts."""
+
+    __slots__ = ()
+
+    def __missing__(self, key: Any) -> str:
+        written = key_text(key) + ":"
+        if len(written) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[str(key)] = written
+        return written
+
+
+_keys = _Keys()
+
+
 def entries(value: Mapping[str, Any], pad: str) -> str:
     """Return the entries of a map, each on lines of its own that start with ``pad`` (a line feed and the indentation)."""
     written = []
-    get = _memo.get
+    get, keys = _memo.get, _keys
     for key, child in value.items():
-        name = (get(key) if key.__class__ is str else None) or " " + key_text(key)
-        if len(name) > LONGEST_KEY:
-            key_text(key)
-        if child.__class__ is str:
-            written.append(f"{pad}{name[1:]}:{get(child) or text_below(child, pad)}")
+        kind = child.__class__
+        if kind is str:
+            text = get(child) or text_below(child, pad)
+        elif kind is dict:
+            text = entries(child, pad + "  ") if child else " {}"
         else:
-            written.append(f"{pad}{name[1:]}:{below(child, pad)}")
+            text = below(child, pad)
+        written.append(f"{pad}{keys[key]}{text}")
     return "".join(written)
 
 
@@ -173,6 +191,8 @@ def below(value: Any, pad: str) -> str:
         return entries(value, pad + "  ") if value else " {}"
     if kind is list:
         return items(value, pad) if value else " []"
+    if kind is bool:
+        return " true" if value else " false"
     if isinstance(value, str):
         return text_below(str.__str__(value), pad)
     written = _other(value)
@@ -185,9 +205,12 @@ def below(value: Any, pad: str) -> str:
 
 def item(value: Any, pad: str) -> str:
     """Return what follows a list item's dash. Raises ValueError for what cannot be written."""
-    if value.__class__ is str:
+    kind = value.__class__
+    if kind is str:
         return _memo.get(value) or text_below(value, pad)
     inner = pad + "  "
+    if kind is dict:
+        return " " + entries(value, inner)[len(inner) :] if value else " {}"
     if isinstance(value, Mapping):
         return " " + entries(value, inner)[len(inner) :] if value else " {}"
     if isinstance(value, list | tuple):

@@ -137,7 +137,7 @@ def conform(
             continue
         source = kinds.source(manifest.object)
         counts[source] = counts.get(source, 0) + 1
-        for fault in kinds.check(manifest.object):
+        for fault in kinds.check(manifest.object, len(manifest.text)):
             yield does_not_conform(
                 origin(manifest, fault.path), manifest.name, format_path(fault.path), _say(fault.message, fault.expected), source
             )

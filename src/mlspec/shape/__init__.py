@@ -39,6 +39,12 @@ KEYWORDS = frozenset(
 )
 CHOICES = frozenset(["$ref", "enum", "const", "allOf", "anyOf", "oneOf", "not"])
 FAMILIES = {"string": ("string",), "integer": ("number",), "number": ("number",), "array": ("array",), "object": ("object",)}
+PLAIN_MAP = frozenset(["type", "properties", "additionalProperties", "required", "description", "default", "title"])
+"""Keywords of a map of which nothing more is said than its fields."""
+PLAIN_TEXT = frozenset(["type", "minLength", "maxLength", "pattern", "description", "default", "title", "format"])
+"""Keywords of a text of which nothing more is said than its length and form."""
+TEXTS = frozenset([str])
+MOST_REMEMBERED = 4096
 _MISSING: Any = object()
 
 
@@ -75,6 +81,10 @@ class Shape:
         types = type_list(schema)
         if len(schema) == 1 and len(types) == 1:
             return IS[types[0]]
+        if types == ("object",) and (whole := self._plain_map(schema)) is not None:
+            return whole
+        if types == ("string",) and schema.keys() <= PLAIN_TEXT and (text := _strings(schema)) is not None:
+            return _remembering(text)
         checks: list[Check] = []
         if types == ("integer", "string"):
             checks.append(is_text_or_integer)
@@ -193,6 +203,8 @@ class Shape:
                 return None
             if rest is False:
                 return lambda value: not value
+            if other is IS["string"]:
+                return lambda value: TEXTS.issuperset(map(type, value.values())) or all(map(other, value.values()))
             return lambda value: all(map(other, value.values()))
         compiled: dict[str, Check | None] = {}
 
@@ -205,6 +217,35 @@ class Shape:
                     else:
                         check = other
                 if check is not None and not check(below):
+                    return False
+            return True
+
+        return fields
+
+    def _plain_map(self, schema: Mapping[str, Any]) -> Check | None:
+        """Return one closure for the commonest of all schemas, a map with known fields; None for any other."""
+        if not schema.keys() <= PLAIN_MAP or not schema.get("properties"):
+            return None
+        properties: Mapping[str, Schema] = schema["properties"]
+        other = self._compile(schema.get("additionalProperties", True))
+        required = frozenset(schema.get("required", ()))
+        compiled: dict[str, Check | type[str] | None] = {}
+
+        def fields(value: Any) -> bool:
+            if not isinstance(value, dict) or not required <= value.keys():
+                return False
+            for key, below in value.items():
+                check = compiled.get(key, _MISSING)
+                if check is _MISSING:
+                    check = other
+                    if key in properties:
+                        # a field that may hold any text needs no call of its own
+                        known = self._compile(properties[key])
+                        check = compiled[key] = str if known is IS["string"] else known
+                if check is str:
+                    if not isinstance(below, str):
+                        return False
+                elif check is not None and not check(below):
                     return False
             return True
 
@@ -325,6 +366,22 @@ def _strings(schema: Mapping[str, Any]) -> Check | None:
         search = compile_pattern(pattern).search
         checks.append(lambda value: search(value) is not None)
     return _all_of(checks)
+
+
+def _remembering(check: Check) -> Check:
+    """Return a check of texts that remembers which it accepted: names and labels come again and again."""
+    accepted: set[Any] = set()
+
+    def text(value: Any) -> bool:
+        if value.__class__ is str and value in accepted:
+            return True
+        if not isinstance(value, str) or not check(value):
+            return False
+        if len(accepted) < MOST_REMEMBERED and len(value) < 256:
+            accepted.add(value)
+        return True
+
+    return text
 
 
 def _numbers(schema: Mapping[str, Any]) -> Check | None:

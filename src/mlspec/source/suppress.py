@@ -11,6 +11,8 @@ from mlspec.source.reader import Document
 
 _match_request = re.compile(r"#\s*mlspec\s*:\s*(?P<word>\w+)?\s*(?:\[(?P<codes>[^\]]*)\])?(?P<reason>.*)", re.DOTALL).fullmatch
 
+_may_match = re.compile(r"#\s*mlspec\s*:").search
+
 
 class Request:
     """One comment that asks to ignore codes on a line."""
@@ -108,7 +110,7 @@ def ignored_error(mark: Mark, name: str) -> Found:
 
 def find_requests(document: Document) -> tuple[list[Request], list[Finding]]:
     """Return the requests of a file, and what is wrong with the form of others."""
-    if "mlspec" not in document.text.text:
+    if not _may_match(document.text.text):
         return [], []
     requests: list[Request] = []
     findings: list[Finding] = []
