@@ -247,6 +247,33 @@ KUSTOMIZATION: dict[str, Any] = {
     "additionalProperties": False,
 }
 
+TEXT: dict[str, Any] = {"type": "string"}
+DOMAIN_MAPPING: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "apiVersion": TEXT,
+        "kind": TEXT,
+        "metadata": METADATA,
+        "spec": {
+            "type": "object",
+            "properties": {
+                "ref": {
+                    "type": "object",
+                    "properties": {name: TEXT for name in ("address", "apiVersion", "group", "kind", "name", "namespace")},
+                    "required": ["kind", "name"],
+                    "additionalProperties": False,
+                },
+                "tls": {"type": "object", "properties": {"secretName": TEXT}, "required": ["secretName"], "additionalProperties": False},
+            },
+            "required": ["ref"],
+            "additionalProperties": False,
+        },
+    },
+    "required": ["spec"],
+    "additionalProperties": False,
+}
+"""Knative Serving 1.20, serving.knative.dev/v1beta1, written by hand: its CRD is rarely among a folder's."""
+
 
 class Pool:
     """Definitions named by a hash of their content, so that what many kinds share is written once."""
@@ -458,6 +485,7 @@ def main() -> None:
 
     write("kubernetes", "Kubernetes", version.removesuffix(".0"), core_kinds(core))
     write("kustomize", "kustomize", "5.8", {"kustomize.config.k8s.io/v1beta1/Kustomization": KUSTOMIZATION})
+    write("knative", "Knative Serving", "1.20", {"serving.knative.dev/v1beta1/DomainMapping": DOMAIN_MAPPING})
     for stem, (source, version, files) in SOURCES.items():
         write(stem, source, version, custom_kinds(options.crds, files))
     for stem, (source, version, file, names) in OPEN.items():

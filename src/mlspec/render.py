@@ -9,7 +9,7 @@ from mlspec.conform import Kinds
 from mlspec.diagnostics import Finding, Found, code
 from mlspec.emit import emit
 from mlspec.library import OBJECT, Library
-from mlspec.location import Path, format_path
+from mlspec.location import Mark, Path, format_path
 from mlspec.patches import (
     PatchFailed,
     changed_place,
@@ -155,23 +155,25 @@ def unheard(plan: Plan, sections: Iterable[str], word: Mapping[str, str]) -> Ite
     reads = plan.reads.paths
     above = {path[:-1] for path in reads} | {path[:-2] for path in reads}
     for section in sections:
-        for name in plan.tree[section]:
+        for name, item in plan.tree[section].items():
             mark = plan.mark.child(section)
             mark = mark.child(name) if mark else None
             if mark is None:
                 continue
-            for path in _leaves(mark, (section, name)):
+            for path in _leaves(mark, item, (section, name)):
                 if path not in reads and path not in above and path[2] not in ("in", "notIn"):
                     yield unheard_field(path, word[section])
 
 
-def _leaves(mark: Any, path: Path) -> Iterator[Path]:
-    if isinstance(mark.children, dict):
+def _leaves(mark: Mark, value: Any, path: Path) -> Iterator[Path]:
+    """Yield the leaves that are written and still there: an override may have taken some away."""
+    if isinstance(mark.children, dict) and isinstance(value, dict):
         for key, child in mark.children.items():
-            yield from _leaves(child, (*path, key))
-    elif isinstance(mark.children, list):
+            if key in value:
+                yield from _leaves(child, value[key], (*path, key))
+    elif isinstance(mark.children, list) and isinstance(value, list):
         for at, child in enumerate(mark.children):
-            yield from _leaves(child, (*path, at))
+            yield from _leaves(child, value[at], (*path, at))
     else:
         yield path
 

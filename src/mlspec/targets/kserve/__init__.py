@@ -10,7 +10,7 @@ from mlspec.targets.kserve.access import AccountView, BudgetView, PolicyView, Se
 from mlspec.targets.kserve.graph import GraphView
 from mlspec.targets.kserve.limits import check
 from mlspec.targets.kserve.service import ServiceView
-from mlspec.targets.kserve.traffic import RouteView
+from mlspec.targets.kserve.traffic import DomainView, RouteView
 from mlspec.targets.kserve.version import live, versions
 
 
@@ -35,7 +35,9 @@ def _endpoint(plan: Plan, name: str, file: str) -> Iterator[Rendering]:
     yield Rendering("kserve/network-policy.yaml.j2", PolicyView(plan, name, standing), file)
     for version in standing:
         yield Rendering("kserve/inference-service.yaml.j2", ServiceView(plan, name, version), file)
-    if plan.node.platform.serving.kserve.mode == "knative":
+    if _is_knative(plan):
+        if "expose" in entry:
+            yield Rendering("kserve/domain-mapping.yaml.j2", DomainView(plan, name, standing), file)
         return
     yield Rendering("kserve/pod-disruption-budget.yaml.j2", BudgetView(plan, name, standing), file)
     if "expose" in entry:
@@ -51,7 +53,14 @@ def _graph(plan: Plan, name: str, file: str) -> Iterator[Rendering]:
     yield Rendering("kserve/network-policy.yaml.j2", PolicyView(plan, name, []), file)
     yield Rendering("kserve/inference-graph.yaml.j2", GraphView(plan, name, []), file)
     if "expose" in plan.node.serving[name]:
-        yield Rendering("kserve/http-route.yaml.j2", RouteView(plan, name, []), file)
+        if _is_knative(plan):
+            yield Rendering("kserve/domain-mapping.yaml.j2", DomainView(plan, name, []), file)
+        else:
+            yield Rendering("kserve/http-route.yaml.j2", RouteView(plan, name, []), file)
+
+
+def _is_knative(plan: Plan) -> bool:
+    return bool(plan.node.platform.serving.kserve.mode == "knative")
 
 
 TARGET = Target("kserve", ("serving", "kserve"), "serving", render, check, live=live)

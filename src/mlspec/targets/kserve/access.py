@@ -78,11 +78,13 @@ class PolicyView(ComponentView):
 
     @property
     def callers(self) -> list[str]:
-        """Namespaces that may call it: those that are named, and the gateway's when it is exposed."""
+        """Namespaces that may call it: those that are named, the gateway's when it is exposed, and Knative's activator."""
         entry = self._entry
         names = set(entry.access["from"]) if entry.access else set()
         if entry.expose:
             names.add(self._gateway)
+        if self._plan.node.platform.serving.kserve.mode == "knative":
+            names.add("knative-serving")
         return sorted(names - {self._plan.namespace})
 
     @property

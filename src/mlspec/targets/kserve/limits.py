@@ -123,6 +123,14 @@ def _knative(path: Path, entry: Node) -> Iterator[Finding]:
                 "with Knative it divides traffic between revisions of one model only",
                 "use platform.serving: {kserve: {mode: standard}}",
             )
+    if entry.expose and entry.expose.path != "/":
+        yield cannot(
+            (*path, "expose", "path"), "with Knative a host name leads to one service whole", "use a host of its own, or mode: standard"
+        )
+    if entry.expose and entry.expose.tls:
+        yield cannot(
+            (*path, "expose", "tls"), "with Knative certificates are a setting of the cluster", "leave it out, or use mode: standard"
+        )
     if entry.rollout.strategy in ("blueGreen", "recreate"):
         yield cannot(
             (*path, "rollout", "strategy"), f"with Knative there is no {entry.rollout.strategy}", "use canary or rolling, or mode: standard"

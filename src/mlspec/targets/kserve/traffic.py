@@ -8,7 +8,7 @@ from mlspec.names import object_name, version_of
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
 from mlspec.targets.kserve.access import ComponentView
-from mlspec.targets.kserve.version import Version
+from mlspec.targets.kserve.version import Version, rollout_notes
 
 
 class Backend(NamedTuple):
@@ -39,16 +39,7 @@ class RouteView(ComponentView):
     @property
     def annotations(self) -> dict[str, str]:
         """Whom to ask, and how a new version goes out."""
-        made = super().annotations
-        rollout = self._entry.rollout
-        if rollout.strategy in ("canary", "blueGreen"):
-            made["mlspec.dev/rollout"] = rollout.strategy
-            made["mlspec.dev/rollout-pause"] = rollout.pause
-        if rollout.strategy == "canary":
-            made["mlspec.dev/rollout-steps"] = ",".join(map(str, rollout.steps))
-        if rollout.gate is not None:
-            made["mlspec.dev/rollout-gate"] = rollout.gate
-        return made
+        return {**super().annotations, **rollout_notes(self._entry)}
 
     @property
     def gateway(self) -> str:
@@ -125,3 +116,20 @@ class RouteView(ComponentView):
     def explain_path(self) -> str:
         """The requests that ask for an explanation."""
         return "^/v1/models/[^/]+:explain$"
+
+
+class DomainView(ComponentView):
+    """The host name of an endpoint, with Knative."""
+
+    @property
+    def name(self) -> str:
+        """The host name; it is the name of the mapping."""
+        host: str = self._entry.expose.host
+        return host
+
+    @property
+    def service(self) -> str:
+        """The Knative Service that answers."""
+        if not self._versions:
+            return self._endpoint
+        return f"{self._endpoint}-transformer" if self._entry.transform else f"{self._endpoint}-predictor"

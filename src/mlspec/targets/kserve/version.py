@@ -65,6 +65,20 @@ def _version(name: str, role: str, model: Node, runtime: str, weight: int) -> Ve
     return Version(name, role, model, model.version, model.uri, picked, weight)
 
 
+def rollout_notes(entry: Node) -> dict[str, str]:
+    """Return the annotations that say how a new version of an endpoint goes out."""
+    rollout = entry.rollout
+    made: dict[str, str] = {}
+    if rollout.strategy in ("canary", "blueGreen"):
+        made["mlspec.dev/rollout"] = rollout.strategy
+        made["mlspec.dev/rollout-pause"] = rollout.pause
+    if rollout.strategy == "canary":
+        made["mlspec.dev/rollout-steps"] = ",".join(map(str, rollout.steps))
+    if rollout.gate is not None:
+        made["mlspec.dev/rollout-gate"] = rollout.gate
+    return made
+
+
 def live(plan: Plan) -> dict[str, dict[str, str | int]]:
     """Return what the lock is to remember: the version that answers, where its artifact lies, and a canary's step."""
     made: dict[str, dict[str, str | int]] = {}

@@ -227,6 +227,8 @@ class PageView(View):
             made.append(
                 f"KServe {platform.serving.kserve.version} in {platform.serving.kserve.mode} mode, with its cluster serving runtimes"
             )
+            if platform.serving.kserve.mode == "knative" and any(entry.place for _, entry in serving.items()):
+                made.append("Knative's feature flags for what `place` sets (kubernetes.podspec-nodeselector and its kin)")
         if any("expose" in entry for _, entry in serving.items()):
             gateway = platform.gateway[platform.gateway.word]
             where = f"{gateway.name} in namespace {gateway.namespace} ({platform.gateway.word})"
