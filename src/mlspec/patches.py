@@ -274,4 +274,15 @@ def written(tree: Tree) -> Iterator[tuple[Path, Tree]]:
         yield ("patches", at), entry
 
 
-__all__ = ["Finding", "PatchFailed", "changed_place", "matches", "patch", "patch_does_not_fit", "patch_weakens", "patch_without_object", "protected", "written"]
+__all__ = [
+    "Finding",
+    "PatchFailed",
+    "changed_place",
+    "matches",
+    "patch",
+    "patch_does_not_fit",
+    "patch_weakens",
+    "patch_without_object",
+    "protected",
+    "written",
+]
