@@ -259,7 +259,7 @@ DOMAIN_MAPPING: dict[str, Any] = {
             "properties": {
                 "ref": {
                     "type": "object",
-                    "properties": {name: TEXT for name in ("address", "apiVersion", "group", "kind", "name", "namespace")},
+                    "properties": dict.fromkeys(("address", "apiVersion", "group", "kind", "name", "namespace"), TEXT),
                     "required": ["kind", "name"],
                     "additionalProperties": False,
                 },

@@ -95,7 +95,8 @@ class Kinds:
             return (Fault((), f"found {describe(obj)}", "a map with apiVersion, kind and metadata", "type"),)
         if missing := [key for key in ("apiVersion", "kind") if not isinstance(obj.get(key), str) or not obj[key]]:
             return tuple(Fault((key,), f"{key} is missing", "a text", "required") for key in missing)
-        return (*self._check_kind(_kind_of(obj), obj), *check_metadata(obj), *(check_size(obj) if length is None or length * 8 > MOST_DATA else ()))
+        sizes = check_size(obj) if length is None or length * 8 > MOST_DATA else ()
+        return (*self._check_kind(_kind_of(obj), obj), *check_metadata(obj), *sizes)
 
     def _check_kind(self, name: str, obj: dict[str, Any]) -> list[Fault]:
         faults: list[Fault] = []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from mlspec.plan.plan import Plan
 from mlspec.target import Rendering, Target, View
 
 SPEC = """\
@@ -36,6 +37,8 @@ serving:
   plain: {model: plain}
   both: {graph: {ensemble: [churn, plain]}}
 """
+OTHER = {"kserve": "serving: {kserve: {mode: knative}}"}
+"""The other way to run a target, where some of its templates are filled in no other."""
 LIVE = {"prod/churn": {"version": "1.0.0", "model": "churn", "uri": "s3://acme/churn/1.0.0", "runtime": "sklearn", "step": "0"}}
 
 
@@ -60,15 +63,20 @@ def find_samples() -> dict[str, list[Sample]]:
 
 def _renderings(target: Target) -> Iterator[Rendering]:
     """Yield what a target makes of the small spec, on the platform that is its own."""
+    own = "{}: {}".format(*target.platform) if target.platform else "gitops: argocd"
+    for words in (own, OTHER[target.name]) if target.name in OTHER else (own,):
+        plans = _plan(SPEC.replace("PLATFORM", words))
+        for plan in plans:
+            yield from target.render(plan)
+        if target.render_project:
+            yield from target.render_project(plans)
+
+
+def _plan(text: str) -> tuple[Plan, ...]:
     from mlspec.examine import examine
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
         spec = root / "mlspec.yaml"
-        own = "{}: {}".format(*target.platform) if target.platform else "gitops: argocd"
-        spec.write_text(SPEC.replace("PLATFORM", own), encoding="utf-8")
-        plans = examine(spec, root, Path.as_posix, LIVE).plans
-    for plan in plans:
-        yield from target.render(plan)
-    if target.render_project:
-        yield from target.render_project(plans)
+        spec.write_text(text, encoding="utf-8")
+        return examine(spec, root, Path.as_posix, LIVE).plans
