@@ -21,3 +21,8 @@ def _root(name: str) -> Path:
     """Return the copy inside an installed wheel, else the folder at the top of the checkout."""
     installed = _PACKAGE / f"_{name}"
     return installed if installed.is_dir() else _PACKAGE.parent.parent / name
+
+
+def read_program(name: str) -> str:
+    """Return the text of a program that travels with manifests: ``gate``, ``submit``, ... (``src/mlspec/runtime``)."""
+    return (_PACKAGE / "runtime" / f"{name}.py").read_text(encoding="utf-8")

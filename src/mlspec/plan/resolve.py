@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlspec.plan.environments import DEFAULT, environment_names
+from mlspec.plan.monitoring import resolve_monitoring
+from mlspec.plan.pipelines import resolve_pipelines
 from mlspec.plan.platform import complete
 
 Tree = Mapping[str, Any]
@@ -57,7 +59,9 @@ def resolve(tree: Tree) -> dict[str, Any]:
     made = dict(tree)
     made["platform"] = complete(tree.get("platform", {}))
     made["serving"] = {name: _endpoint(entry) for name, entry in tree.get("serving", {}).items()}
-    for section in ("models", "datasets", "features", "pipelines", "thresholds", "monitoring"):
+    made["pipelines"] = resolve_pipelines(tree)
+    made["monitoring"] = resolve_monitoring(tree)
+    for section in ("models", "datasets", "features", "thresholds"):
         made[section] = tree.get(section, {})
     return made
 
