@@ -13,6 +13,7 @@ from mlspec.examine import Examined, examine, once
 from mlspec.library import Library
 from mlspec.location import Mark
 from mlspec.lock import NAME, Lock, emit_lock, parse_lock
+from mlspec.plan.pins import pin_files
 from mlspec.render import Manifest, apply_patches, choose, conform, fill, unheard
 from mlspec.source.files import find_specs, repository_root
 from mlspec.source.suppress import suppress
@@ -64,6 +65,12 @@ class Compiled(NamedTuple):
     claim: tuple[Mapping[str, Any], Mark]
     """What other projects must not say as well, and where it stands."""
     made: Made | None
+    quiet: bool
+    """Whether nothing at all was found: there is nothing to be said again."""
+    inputs: Mapping[FilePath, str]
+    """The files that it was made from, with their SHA-256 where the lock holds it."""
+    template_folders: tuple[FilePath, ...]
+    """Folders of templates beside the built-in ones."""
 
 
 class Outcome(NamedTuple):
@@ -86,7 +93,7 @@ def compile_specs(request: Request) -> Outcome:
     kinds: dict[FilePath | None, Kinds] = {}
     for spec in specs:
         root = repository_root(spec)
-        crds = request.crds or _own(root)
+        crds = request.crds or own_crds(root)
         if crds not in kinds:
             kinds[crds] = Kinds.load(crds)
         try:
@@ -121,7 +128,26 @@ def compile_spec(
     names = tuple(plan.environment for plan in examined.plans)
     folders = tuple(plan.folder for plan in examined.plans)
     made = Made(examined, tuple(manifests)) if request.keep else None
-    return Compiled(examined.name, spec, root, tree, old, lock, where, names, folders, _claim(examined), made), list(diagnostics)
+    inputs = {root / path: value for path, value in examined.source.digests.items()} | dict.fromkeys(
+        pin_files(examined.source.tree, spec.parent), ""
+    )
+    compiled = Compiled(
+        examined.name,
+        spec,
+        root,
+        tree,
+        old,
+        lock,
+        where,
+        names,
+        folders,
+        _claim(examined),
+        made,
+        not diagnostics,
+        inputs,
+        library.folders[:-1],
+    )
+    return compiled, list(diagnostics)
 
 
 def _claim(examined: Examined) -> tuple[Mapping[str, Any], Mark]:
@@ -194,7 +220,8 @@ def show(path: FilePath) -> str:
         return path.as_posix()
 
 
-def _own(root: FilePath) -> FilePath | None:
+def own_crds(root: FilePath) -> FilePath | None:
+    """Return the folder of CRDs that a repository brings."""
     folder = root / ".mlspec" / "crds"
     return folder if folder.is_dir() else None
 

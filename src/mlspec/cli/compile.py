@@ -12,6 +12,7 @@ from mlspec.cli.console import Console, compiling, examples, paths, reporting
 from mlspec.cli.validate import summarize
 
 if TYPE_CHECKING:
+    from mlspec.cli.unchanged import Memory
     from mlspec.compiler import Outcome
 
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write the tree below this folder instead of the repository.")
 @click.option("--stdout", is_flag=True, help="Print the objects, write nothing.")
 @click.option("--overwrite-edits", is_flag=True, help="Replace generated files that were edited by hand.")
+@click.option("--fresh", is_flag=True, help="Compile even what has not changed since it was last compiled here.")
 @click.option("-v", "--verbose", is_flag=True, help="List the files that changed.")
 @compiling
 @reporting
@@ -41,6 +43,7 @@ def command(
     out: Path | None,
     stdout: bool,
     overwrite_edits: bool,
+    fresh: bool,
     verbose: bool,
     crds: Path | None,
     templates: Path | None,
@@ -60,14 +63,29 @@ def command(
     if stdout and console.format != "text":
         raise click.UsageError("--stdout prints objects; a --format for machines would mix with them")
 
-    from mlspec.cli.publishing import heal_roots
+    given = paths = paths or (Path(),)
+    memory: Memory | None = None
+    if not stdout:
+        from mlspec.cli.publishing import heal_roots
+
+        heal_roots(paths, out)
+        if not (fresh or environments or crds):
+            from mlspec.cli.unchanged import Memory
+
+            memory = Memory(paths, out, templates)
+            if memory.is_complete:
+                console.report((), memory.files)
+                console.say(memory.summary)
+                return 0
+            paths = memory.changed
     from mlspec.compiler import Request, compile_specs
 
-    paths = paths or (Path(),)
-    if not stdout:
-        heal_roots(paths, out)
-    outcome = compile_specs(Request(paths=paths, environments=environments, out=out, crds=crds, templates=templates))
-    console.report(outcome.diagnostics, outcome.files)
+    request = Request(paths=paths, environments=environments, out=out, crds=crds, templates=templates)
+    outcome = compile_specs(request)
+    if memory and memory.contradicts(outcome):
+        memory = None
+        outcome = compile_specs(request._replace(paths=given))
+    console.report(outcome.diagnostics, sorted((*outcome.files, *(memory.files if memory else ()))))
     if any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics):
         return 1
     _require_known(environments, outcome)
@@ -76,7 +94,11 @@ def command(
         return 0
     for line in summarize(outcome):
         console.say(line)
-    _write(console, outcome, out, environments, overwrite_edits=overwrite_edits, verbose=verbose)
+    unowned = _write(console, outcome, out, environments, overwrite_edits=overwrite_edits, verbose=verbose)
+    if memory:
+        memory.keep(outcome, unowned)
+        if memory.files:
+            console.say(memory.summary)
     return 0
 
 
@@ -103,13 +125,16 @@ def _print(outcome: Outcome, environments: tuple[str, ...]) -> None:
 
 def _write(
     console: Console, outcome: Outcome, out: Path | None, environments: tuple[str, ...], *, overwrite_edits: bool, verbose: bool
-) -> None:
+) -> list[str]:
+    """Write, say what was done, and return what lies in the projects' folders that is not mlspec's."""
     from mlspec.cli.publishing import publications
     from mlspec.compiler import show
     from mlspec.writers.disk import write
 
+    unowned: list[str] = []
     for publication in publications(outcome.projects, out, environments, overwrite_edits=overwrite_edits):
         report = write(publication)
+        unowned += report.unowned
         if report.warnings and console.format == "text":
             console.report(report.warnings, ())
         if report.healed:
@@ -121,3 +146,4 @@ def _write(
                     console.say(f"  {sign} {path}")
         counts = ", ".join([*(f"{len(files)} {verb}" for verb, _, files in groups if files), f"{len(report.unchanged)} unchanged"])
         console.say(f"{counts} in {show(Path(publication.root))}")
+    return unowned

@@ -35,6 +35,12 @@ def pin(tree: Mapping[str, Any], folder: FilePath) -> tuple[dict[str, str], list
     return pins, findings
 
 
+def pin_files(tree: Mapping[str, Any], folder: FilePath) -> list[FilePath]:
+    """Return the files that ``pin`` reads."""
+    versions = [dataset.get("version") or {} for dataset in (tree.get("datasets") or {}).values()]
+    return [folder / version["dvc"] for version in versions if "dvc" in version]
+
+
 def _dvc(folder: FilePath, path: str) -> str | None:
     file = folder / path
     try:

@@ -23,7 +23,7 @@ def find_targets() -> tuple[Target, ...]:
         if module.ispkg:
             target: Target = importlib.import_module(f"{__name__}.{module.name}").TARGET
             found[target.name] = target
-    if _is_extended():
+    if is_extended():
         from importlib import metadata
 
         for entry in metadata.entry_points(group=GROUP):
@@ -32,7 +32,8 @@ def find_targets() -> tuple[Target, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def _is_extended() -> bool:
+@cache
+def is_extended() -> bool:
     """Tell whether an installed package brings targets; reading its metadata properly costs more than the rest of a short run."""
     for folder in sys.path:
         try:

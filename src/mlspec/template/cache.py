@@ -103,6 +103,12 @@ def _private(status: os.stat_result) -> bool:
 
 def open_cache(version: str) -> Cache | None:
     """Return the cache of this version of mlspec and Python, made where it was not there; None where none can be trusted."""
+    folder = open_folder("templates", f"{version}-{_FORMAT}-{sys.implementation.cache_tag}")
+    return None if folder is None else Cache(folder)
+
+
+def open_folder(*parts: str) -> str | None:
+    """Return a folder of mlspec's in the user's cache folder, made where it was not there; None where none can be trusted."""
     if not hasattr(os, "getuid"):
         return None
     base = os.environ.get("XDG_CACHE_HOME", "")
@@ -110,7 +116,7 @@ def open_cache(version: str) -> Cache | None:
         base = os.path.join(os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118
     folder = base
     try:
-        for part in ("mlspec", "templates", f"{version}-{_FORMAT}-{sys.implementation.cache_tag}"):
+        for part in ("mlspec", *parts):
             folder = os.path.join(folder, part)  # noqa: PTH118
             if not os.path.isdir(folder):  # noqa: PTH112
                 os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
@@ -119,4 +125,4 @@ def open_cache(version: str) -> Cache | None:
                 return None
     except OSError:
         return None
-    return Cache(folder)
+    return folder
