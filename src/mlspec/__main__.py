@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mlspec.cli.console import Console
     from mlspec.diagnostics import Unable
 
-FINDINGS, USAGE, BUG, INTERRUPTED, CLOSED_PIPE, TERMINATED = 1, 2, 70, 130, 141, 143
+FINDINGS, USAGE, SURROUNDINGS, BUG, INTERRUPTED, CLOSED_PIPE, TERMINATED = 1, 2, 3, 70, 130, 141, 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,5 +122,19 @@ def _end_on_sigterm() -> None:
         signal.signal(signal.SIGTERM, end)
 
 
+def run() -> NoReturn:
+    """Run the command line of this process, and leave at once: taking everything apart first costs a fifth of a short run."""
+    status = main()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        status = CLOSED_PIPE
+    except OSError as error:
+        status = status or SURROUNDINGS
+        os.write(2, f"error: the output cannot be written: {error.strerror}\n".encode())
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
 from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from typing import NoReturn
 
@@ -27,6 +25,8 @@ _NOT_OURS = frozenset([".git", "git~1", STAGING])
 
 def digest(data: bytes) -> str:
     """Return the digest of some bytes as it is written in a lock: ``sha256:`` and 64 hexadecimal digits."""
+    import hashlib  # loads OpenSSL
+
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
@@ -117,7 +117,7 @@ def path_fault(path: str) -> str:
 def _part_fault(part: str) -> str:
     if part in {"", ".", ".."}:
         return f'has the part "{part}", which names no file'
-    folded = unicodedata.normalize("NFC", part).casefold()
+    folded = _fold(part)
     if folded in _NOT_OURS:
         return f'has the part "{part}", where mlspec never writes'
     if part[-1] in ". ":
@@ -155,8 +155,17 @@ def _examine(files: Mapping[str, bytes]) -> None:
             _refuse(file_and_folder(path))
 
 
+def _fold(path: str) -> str:
+    """Return what file systems that tell neither case nor composition apart make of a path."""
+    if path.isascii():
+        return path.lower()
+    from unicodedata import normalize
+
+    return normalize("NFC", normalize("NFC", path).casefold())
+
+
 def _claim(seen: dict[str, str], path: str) -> None:
-    key = path if path.isascii() and path.islower() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+    key = _fold(path)
     if seen.setdefault(key, path) != path:
         _refuse(two_artifacts(path, seen[key], "", ""))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
+import os
 from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
@@ -25,9 +25,9 @@ class Checks(NamedTuple):
 def find_checks() -> Checks:
     """Return every check of the modules beside this one, by module name."""
     modules = [
-        importlib.import_module(f"{checks.__name__}.{found.name}")
-        for found in pkgutil.iter_modules(checks.__path__)
-        if found.name != "catalogue"
+        importlib.import_module(f"{checks.__name__}.{name.removesuffix('.py')}")
+        for name in sorted(os.listdir(checks.__path__[0]))  # noqa: PTH208 - pkgutil and pathlib cost a start
+        if name.endswith(".py") and name not in ("__init__.py", "catalogue.py")
     ]
     return Checks(
         tuple(check for module in modules for check in getattr(module, "FIRST_CHECKS", ())),
