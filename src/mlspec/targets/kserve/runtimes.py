@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mlspec.plan.versions import AUTOMATIC
+
+__all__ = ["AUTOMATIC", "SCHEMES", "SERVERS", "Server", "runtimes_of", "storage_uri"]
+
 
 class Server(NamedTuple):
     """One serving runtime."""
@@ -51,20 +55,6 @@ SERVERS: dict[str, Server] = {
     "huggingface": Server("kserve-huggingfaceserver", {"huggingface": ("huggingface", "1")}, "v2", ("v1", "v2"), "--model_name="),
     "vllm": Server("kserve-vllmserver", {"huggingface": ("vLLM", "1")}, "v2", ("v2",), "--served-model-name=", None, 8000),
 }
-AUTOMATIC = {
-    "sklearn": "sklearn",
-    "xgboost": "xgboost",
-    "lightgbm": "lightgbm",
-    "tensorflow": "tfserving",
-    "pytorch": "triton",
-    "onnx": "triton",
-    "tensorrt": "triton",
-    "mlflow": "mlserver",
-    "huggingface": "huggingface",
-    "pmml": "pmml",
-    "paddle": "paddle",
-}
-"""The server that ``runtime: auto`` picks. TorchServe is no longer developed, so PyTorch goes to Triton unless it is named."""
 
 SCHEMES = ("gs", "s3", "hdfs", "webhdfs", "hf", "pvc", "file", "http", "https", "oci", "oci+native")
 """What KServe's storage initializer reads (0.20.0, pkg/apis/serving/v1beta1/component.go)."""
