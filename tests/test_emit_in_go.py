@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_emit import TRICKY
 
 from mlspec.emit import emit
+from test_emit import TRICKY
 
 PLACES = [
     os.environ.get("MLSPEC_JUDGES", ""),

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mlspec import __version__
-from mlspec.diagnostics import Diagnostic, Rejected, Unable
+from mlspec.diagnostics import Diagnostic, Found, Rejected, Unable, code, diagnose, nearest
+from mlspec.location import Mark, SourceText
 from mlspec.resources import templates_root
 from mlspec.target import View
 
@@ -60,10 +61,11 @@ class Library:
         self._texts: Any = None
 
     @classmethod
-    def load(cls, request: Path | None, beside: Path, named: str | None) -> Library:
+    def load(cls, request: Path | None, beside: Path, named: str | None, mark: Mark | None = None) -> Library:
         """Return the library of a spec: ``--templates`` first, then the folder that the spec names, then the built-in templates.
 
-        Raises Unable for a folder that is not there or leads out of the spec's own.
+        ``mark`` is the spec's. Raises Rejected (MLS-E805) for a named folder that is not there or leads out of the spec's own,
+        Unable for one that was asked for on the command line.
         """
         folders: list[Path] = []
         if request is not None:
@@ -74,7 +76,8 @@ class Library:
             folder = beside / named
             inside = os.path.realpath(beside)
             if not os.path.realpath(folder).startswith(inside + os.sep) or not folder.is_dir():
-                raise Unable(f"templates: {named} is no folder beside the spec", "name a folder below the one that holds the spec")
+                near = nearest(named, (entry.name for entry in beside.iterdir() if entry.is_dir()))
+                raise Rejected([diagnose(no_template_folder(named, near), mark or Mark(SourceText(named, ""), 0, 0))])
             folders.append(folder)
         return _library((*folders, templates_root()))
 
@@ -151,6 +154,27 @@ class Library:
     def names(self) -> tuple[str, ...]:
         """The names of all templates."""
         return tuple(sorted({file.relative_to(folder).as_posix() for folder in self.folders for file in folder.rglob("*.j2")}))
+
+
+@code("MLS-E805", "no-template-folder")
+def no_template_folder(named: str, near: str | None) -> Found:
+    """`templates` names a folder below the one that holds the spec.
+
+    The files in it replace built-in templates of the same name. A folder elsewhere would not travel with the spec.
+
+    Bad (shell)::
+
+        sed -i '1a templates: own' mlspec.yaml
+        mlspec compile
+
+    Good (shell)::
+
+        sed -i '1a templates: own' mlspec.yaml
+        mkdir own
+        mlspec compile
+    """
+    way = f"did you mean `{near}`?" if near else "make it, or name a folder below the one that holds the spec"
+    return Found(("templates",), f"there is no folder `{named}` beside the spec", way, label="no such folder here")
 
 
 _LIBRARIES: dict[tuple[Path, ...], Library] = {}
