@@ -14,6 +14,7 @@ from mlspec.library import Library
 from mlspec.location import Mark
 from mlspec.lock import NAME, Lock, emit_lock, parse_lock
 from mlspec.plan.pins import pin_files
+from mlspec.plan.plan import Plan
 from mlspec.render import Manifest, apply_patches, choose, conform, fill, unheard
 from mlspec.source.files import find_specs, repository_root
 from mlspec.source.suppress import suppress
@@ -115,7 +116,7 @@ def compile_spec(
     where = lock_path(spec, root)
     old = _read_lock((request.out or root) / where, where)
     examined = examine(spec, root, show, old.live if old else {})
-    library = Library.load(request.templates, spec.parent, examined.source.tree.get("templates"))
+    library = Library.load(request.templates, spec.parent, examined.source.tree.get("templates"), examined.source.mark)
     manifests, live, found = render(examined, library, kinds, conformed, request.texts)
     diagnostics = suppress([*examined.diagnostics, *once(found, len(examined.plans))], examined.source.documents)
     if any(diagnostic.severity == "error" for diagnostic in diagnostics):
@@ -151,10 +152,22 @@ def compile_spec(
 
 
 def _claim(examined: Examined) -> tuple[Mapping[str, Any], Mark]:
-    """Return the name of a project alone, so that nothing else of it is kept."""
-    mark = examined.source.mark
-    name = mark.child("name")
-    return {"name": examined.name}, Mark(mark.text, mark.start, mark.end, mark.key_start, mark.key_end, {"name": name} if name else None)
+    """Return the name of a project and what it asks of the CI systems of its repository, so that nothing else of it is kept."""
+    claim = {"name": examined.name, "root": str(examined.root), "ci": _ci(examined.plans)}
+    return claim, _prune(examined.source.mark, {"name": {}, "platform": {"ci": {}, "repository": {}}})
+
+
+def _ci(plans: tuple[Plan, ...]) -> dict[str, dict[str, Any]]:
+    """Return what is asked of each CI system: its settings, and the branches that are deployed."""
+    platforms = [plan.tree["platform"] for plan in plans]
+    branches = sorted({platform["repository"]["branch"] if "repository" in platform else "main" for platform in platforms})
+    return {system["word"]: {**system[system["word"]], "branches": branches} for system in platforms[0]["ci"]}
+
+
+def _prune(mark: Mark, wanted: Mapping[str, Any]) -> Mark:
+    """Return a mark with the wanted ones of those below it alone."""
+    kept = {key: _prune(child, below) if below else child for key, below in wanted.items() if (child := mark.child(key))}
+    return Mark(mark.text, mark.start, mark.end, mark.key_start, mark.key_end, kept or None, mark.why)
 
 
 def render(

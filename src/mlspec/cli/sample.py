@@ -63,7 +63,8 @@ def find_samples() -> dict[str, list[Sample]]:
 
 def _renderings(target: Target) -> Iterator[Rendering]:
     """Yield what a target makes of the small spec, on the platform that is its own."""
-    own = "{}: {}".format(*target.platform) if target.platform else "gitops: argocd"
+    key, word = target.platform or ("gitops", "argocd")
+    own = f"{key}: [{word}]" if key == "ci" else f"{key}: {word}"
     for words in (own, OTHER[target.name]) if target.name in OTHER else (own,):
         plans = _plan(SPEC.replace("PLATFORM", words))
         for plan in plans:
