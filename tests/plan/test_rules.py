@@ -45,12 +45,20 @@ RULES = [
             "metric": "auc",
             "severity": "block",
             "noWorseThan": "champion",
+            "better": "more",
             "toleranceShare": "0.005",
         },
     ),
     (
         "{metric: auc, noWorseThan: champion, tolerance: 0.005}",
-        {"name": "auc against the champion", "metric": "auc", "severity": "block", "noWorseThan": "champion", "tolerance": "0.005"},
+        {
+            "name": "auc against the champion",
+            "metric": "auc",
+            "severity": "block",
+            "noWorseThan": "champion",
+            "better": "more",
+            "tolerance": "0.005",
+        },
     ),
     (
         "{metric: sel, maxGap: 8%, across: sex, severity: warn, name: fair, minSamples: 30}",
@@ -69,6 +77,35 @@ def test_a_rule_is_written_exactly(tmp_path, written, expected):
     made = rules_of(plan, "t")
     assert made == {"threshold": "t", "on": "evaluation", "mode": "enforce", "rules": [expected]}
     assert json.loads(rules_text(plan, "t")) == made
+
+
+@pytest.mark.parametrize(
+    ("metric", "beside", "expected"),
+    [
+        ("auc", "", "more"),
+        ("map50", "", "more"),
+        ("f1_score", "", "more"),
+        ("rocAUC", "", "more"),
+        ("RMSE", "", "less"),
+        ("val_loss", "", "less"),
+        ("logLoss", "", "less"),
+        ("neg_log_loss", "", "more"),
+        ("negative_log_likelihood", "", "less"),
+        ("false_negative_rate", "", "less"),
+        ("precision_at_fpr", "", None),
+        ("selection_rate", "", None),
+        ("selection_rate", ", {metric: selection_rate, min: 0.1}", "more"),
+        ("selection_rate", ", {metric: selection_rate, max: 0.1}", "less"),
+        ("selection_rate", ", {metric: selection_rate, min: 0.1, max: 0.2}", None),
+        ("selection_rate", ", {metric: other, max: 0.1}", None),
+        ("auc", ", {metric: auc, min: 0.1}", "more"),
+        ("auc", ", {metric: auc, max: 0.99}", None),
+        ("auc", ", {metric: auc, min: 0, max: 0.99}", "more"),
+    ],
+)
+def test_what_is_better_is_told_by_other_bounds_or_by_the_name(tmp_path, metric, beside, expected):
+    plan = plan_of(tmp_path, f"{{on: evaluation, rules: [{{metric: {metric}, noWorseThan: champion}}{beside}]}}")
+    assert rules_of(plan, "t")["rules"][0].get("better") == expected
 
 
 def test_live_rules_have_seconds(tmp_path):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,16 @@ from mlspec.quantity import is_duration, plain, ratio, seconds
 
 _COLUMN = ("type", "min", "max", "values", "nullable", "unique", "key", "label", "protected")
 """What a program may need to know of a column; who it is about and what it means stays in the spec."""
+_LESS = (
+    "loss logloss error errors err mae mse rmse rmsle mape smape wape mase wer cer ter perplexity brier ece mce hinge entropy fid"
+    " crossentropy divergence latency duration fpr fnr eer false toxicity deviance regret"
+)
+_MORE = (
+    "auc auroc auprc rocauc prauc ap map accuracy acc precision recall f f1 fbeta r2 sensitivity specificity tpr tnr ndcg mrr iou miou"
+    " dice bleu rouge meteor kappa mcc gini lift likelihood psnr ssim throughput true"
+)
+"""Words in names of metrics of which less, or more, is better."""
+_WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*")
 _SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 
 
@@ -24,11 +35,12 @@ def rules_of(plan: Plan, threshold: str) -> dict[str, Any]:
     node = plan.node.thresholds[threshold]
     if node is None:
         raise KeyError(threshold)
+    rules = node.rules
     return {
         "threshold": threshold,
         "on": str(node.on),
         "mode": str(node.mode or "enforce"),
-        "rules": [dict(_rule(rule)) for rule in node.rules],
+        "rules": [dict(_rule(rule, better(str(rule.metric), rules) if rule.noWorseThan else "")) for rule in rules],
     }
 
 
@@ -59,7 +71,25 @@ def dataset_text(plan: Plan, dataset: str) -> str:
     return _lines(head, "columns", "{", lines, "}")
 
 
-def _rule(rule: Node) -> Iterator[tuple[str, Any]]:
+def better(metric: str, rules: Iterable[Node]) -> str:
+    """Return whether ``more`` or ``less`` of a metric is better; empty when nothing tells.
+
+    A ``min`` or a ``max`` on the same metric in the same threshold tells, and so do the words of its name; where the two contradict
+    each other (a ``max`` on auc that catches a leak), nothing is told.
+    """
+    told = {key for rule in rules if "metric" in rule and rule.metric == metric for key in ("min", "max") if key in rule}
+    bound = "" if len(told) != 1 else "more" if "min" in told else "less"
+    words = [word.lower() for word in _WORD.findall(metric)]
+    known = {form for word in words for form in (word, word.rstrip("0123456789"))}
+    less, more = not known.isdisjoint(_LESS.split()), not known.isdisjoint(_MORE.split())
+    if less == more:
+        return bound
+    # Libraries that only know "more is better" turn losses around: neg_log_loss.
+    named = "less" if less != (words[0] in ("neg", "negative")) else "more"
+    return named if bound in ("", named) else ""
+
+
+def _rule(rule: Node, way: str) -> Iterator[tuple[str, Any]]:
     yield "name", str(rule.name or _name(rule))
     for key in ("metric", "query"):
         if rule[key] is not None:
@@ -70,6 +100,8 @@ def _rule(rule: Node) -> Iterator[tuple[str, Any]]:
             yield key, _exact(rule[key])
     if rule.noWorseThan is not None:
         yield "noWorseThan", str(rule.noWorseThan)
+        if way:
+            yield "better", way
     if rule.tolerance is not None:
         tolerance = rule.tolerance
         yield "toleranceShare" if str(tolerance).endswith("%") else "tolerance", _exact(tolerance)
