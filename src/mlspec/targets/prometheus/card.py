@@ -21,9 +21,6 @@ def about(plan: Plan, endpoint: str) -> str:
     if node.description:
         parts.append(markdown(node.description))
     parts.append(f"**Owner:** {markdown(plan.team)}" + (f" ({', '.join(map(markdown, told))})" if told else ""))
-    described = node.serving[endpoint].description
-    if described:
-        parts.append(markdown(described))
     if node.objectives:
         rows = [[_spell(goal[key]) for key in ("kpi", "target", "baseline", "by")] for goal in node.objectives]
         parts.append(table(("Objective", "Target", "Before", "By"), rows))

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
-from mlspec.targets.prometheus.traffic import saturation, traffic
-
 from mlspec.names import object_name
 from mlspec.plan.labels import contacts, labels
 from mlspec.plan.plan import Plan
@@ -21,6 +19,7 @@ from mlspec.target import View
 from mlspec.targets.prometheus import card
 from mlspec.targets.prometheus.comparisons import comparisons
 from mlspec.targets.prometheus.panels import Panel, place, row, text
+from mlspec.targets.prometheus.traffic import live_rules, saturation, traffic
 
 SCHEMA = 42
 
@@ -98,7 +97,12 @@ def dashboard(plan: Plan, endpoint: str) -> dict[str, Any]:
 def _panels(plan: Plan, endpoint: str) -> Iterator[Panel]:
     yield text("What this is", card.about(plan, endpoint), width=10, height=12)
     yield text("What runs", card.versions(plan, endpoint), width=14, height=12)
+    yield row("Requests")
     yield from traffic(plan, endpoint)
+    held = list(live_rules(plan, endpoint))
+    if held:
+        yield row("Live thresholds")
+        yield from held
     yield row("Capacity")
     yield from saturation(plan, endpoint)
     compared = list(comparisons(plan, endpoint))
@@ -160,4 +164,3 @@ def _links(plan: Plan) -> Iterator[dict[str, Any]]:
                 "includeVars": False,
                 "keepTime": False,
             }
-

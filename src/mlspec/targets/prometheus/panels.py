@@ -123,8 +123,7 @@ def thresholds(bounds: Iterable[Bound]) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = []
     for low, high in zip([None, *edges], [*edges, None], strict=True):
         color = GREEN if all(_holds(bound, low, high) for bound in asked) else RED
-        if not steps or color != steps[-1]["color"] or len(asked) > 1:
-            steps.append({"color": color, "value": None if low is None else number(low)})
+        steps.append({"color": color, "value": None if low is None else number(low)})
     return steps
 
 

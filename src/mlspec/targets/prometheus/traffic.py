@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
+from mlspec.plan.live import ALL, WINDOW, labels_of, live_query, span
 from mlspec.plan.plan import Plan
+from mlspec.plan.rules import rules_of
 from mlspec.plan.versions import versions
-from mlspec.targets.prometheus.panels import Curve, Panel, curves
+from mlspec.quantity import plain
+from mlspec.targets.prometheus.card import bound_of
+from mlspec.targets.prometheus.panels import Bound, Curve, Panel, curves
+
+QUANTILES = ("0.5", "0.95", "0.99")
+UNITS = {
+    "latency": "s",
+    "timeToFirstToken": "s",
+    "interTokenLatency": "s",
+    "errorRate": "percentunit",
+    "availability": "percentunit",
+    "saturation": "percentunit",
+    "requestRate": "reqps",
+    "tokensPerSecond": "cps",
+    "queueDepth": "short",
+}
+"""The units of live metrics, as Grafana names them."""
 
 _BUSY = (
     'sum by (pod) (rate(container_cpu_usage_seconds_total{{{pods},container!="",container!="POD"}}[5m])) '
@@ -19,15 +39,71 @@ _FULL = (
 
 
 def traffic(plan: Plan, endpoint: str) -> Iterator[Panel]:
-    """Yield the panels of requests, latency, errors and objectives."""
-    yield from ()
+    """Yield the panels of requests, latency and errors, then one for each live rule with its bound."""
+    asked = {"metric": "requestRate", "window": WINDOW}
+    by_version = list(_by_version(plan, endpoint, asked))
+    if by_version:
+        about = "Requests in a second, by the version that answered."
+        yield curves("Traffic", by_version, unit="reqps", about=about, stacked=len(by_version) > 1)
+    quantiles = [
+        Curve(query, f"{plain(Decimal(quantile) * 100)} % of answers")
+        for quantile in QUANTILES
+        if (query := live_query(plan, endpoint, {"metric": "latency", "quantile": quantile, "window": WINDOW})) is not None
+    ]
+    if quantiles:
+        yield curves("Latency", quantiles, unit="s", about="How long answers take: half of them, 95 %, 99 % took no longer.")
+    failed = list(_by_version(plan, endpoint, {"metric": "errorRate", "window": WINDOW}))
+    if failed:
+        yield curves("Errors", failed, unit="percentunit", about="The share of requests that failed.")
+
+
+def live_rules(plan: Plan, endpoint: str) -> Iterator[Panel]:
+    """Yield a panel for each rule of the live thresholds on the alerts of an endpoint, with its bound as a line."""
+    node = plan.node
+    for name in node.monitoring[endpoint].alerts or ():
+        if node.thresholds[name].on != "live" or node.thresholds[name].mode == "off":
+            continue
+        for rule, written in zip(rules_of(plan, name)["rules"], node.thresholds[name].rules, strict=True):
+            queries = list(_by_version(plan, endpoint, rule))
+            if queries:
+                yield curves(
+                    f"{bound_of(written)} ({name})",
+                    queries,
+                    unit=UNITS.get(rule.get("metric", ""), "none"),
+                    about=_about(rule),
+                    bounds=[Bound(_number(rule.get("min", rule.get("equals"))), _number(rule.get("max", rule.get("equals"))))],
+                )
+
+
+def _by_version(plan: Plan, endpoint: str, rule: dict[str, Any]) -> Iterator[Curve]:
+    """Yield a curve for each version that can be told apart; one for a query, which asks for itself."""
+    found = [ALL] if "query" in rule else labels_of(plan, endpoint)
+    for label in found:
+        query = live_query(plan, endpoint, rule, label)
+        if query is not None:
+            yield Curve(query, label)
+
+
+def _about(rule: dict[str, Any]) -> str:
+    measured = f"Measured over {span(rule.get('window', WINDOW))}"
+    held = f", an alert after {span(rule['for'])} beyond the bound" if "for" in rule else ""
+    kind = "It blocks." if rule["severity"] == "block" else "It warns."
+    return f"{measured}{held}. {kind}"
+
+
+def _number(value: Any) -> Decimal | None:
+    """Return a bound as a number; None for none, and for a word."""
+    try:
+        return None if value is None or isinstance(value, bool) else Decimal(value)
+    except InvalidOperation:
+        return None
 
 
 def saturation(plan: Plan, endpoint: str) -> Iterator[Panel]:
     """Yield the panels of what the endpoint's pods use of what they asked for."""
     entry = plan.node.serving[endpoint]
     names = "|".join(workloads(plan, endpoint))
-    pods = f'namespace="{plan.namespace}",pod=~"({names})-.+"'
+    pods = f'namespace="{plan.namespace}",pod=~"({names})-[0-9a-z]+-[0-9a-z]{{5}}"'
     per_pod = "{{pod}}"
     yield curves(
         "Processor time",
@@ -57,9 +133,10 @@ def saturation(plan: Plan, endpoint: str) -> Iterator[Panel]:
 
 
 def workloads(plan: Plan, endpoint: str) -> list[str]:
-    """Return the names of the Deployments behind an endpoint, as KServe 0.20 gives them; of a graph, its own."""
-    entry = plan.node.serving[endpoint]
+    """Return patterns of the names of the Deployments behind an endpoint, as KServe 0.20 gives them; of a graph, its own."""
+    entry, serving = plan.node.serving[endpoint], plan.node.platform.serving
+    revision = "-[0-9]{5}-deployment" if serving.word == "kserve" and serving.kserve.mode == "knative" else ""
     if entry.model is None:
-        return [endpoint]
+        return [endpoint + revision]
     parts = ["predictor", *(["transformer"] if entry.transform else [])]
-    return [f"{version.name}-{part}" for version in versions(plan, endpoint) for part in parts]
+    return [f"{version.name}-{part}{revision}" for version in versions(plan, endpoint) for part in parts]
