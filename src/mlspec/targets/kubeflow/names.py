@@ -52,5 +52,5 @@ def runner_image(plan: Plan, pipeline: str, step: Node | None = None) -> str:
     node = plan.node.pipelines[pipeline]
     runner = plan.node.platform.runner
     own = step.image if step is not None else None
-    image = own or (runner.image if runner else None) or node.image
+    image: str | None = own or (runner.image if runner else None) or node.image
     return image or next(other.image for _, other in node.steps.items() if other.image)

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-ROOTS = ("params", "inputs", "outputs", "steps")
+from mlspec.plan.node import Told
+
 _TOKEN = re.compile(r"\$\$\{|\$\{((?:params|inputs|outputs|steps)(?:\.[A-Za-z0-9_-]+)+)\}")
 _EXPANDED = re.compile(r"\$\$+|\$(?=\()")
 _OUTSIDE = re.compile(r"[^A-Z0-9]+")
@@ -53,8 +54,17 @@ def literal(text: str) -> str:
 def place(text: str, put: Callable[[Reference], str], spell: Callable[[str], str] = literal) -> str:
     """Return a string with each reference replaced by what ``put`` gives, and the rest spelled by ``spell``."""
     if "$" not in text:
-        return text if type(text) is str else str(text)
-    return "".join(put(piece) if isinstance(piece, Reference) else spell(piece) for piece in split(text))
+        return text
+    return like("".join(put(piece) if isinstance(piece, Reference) else spell(piece) for piece in split(text)), text)
+
+
+def like(made: str, text: str) -> str:
+    """Return a text that was made of another one, so that it is known where that one is written."""
+    if type(text) is not Told:
+        return made
+    told = Told(made)
+    told.path = text.path
+    return told
 
 
 def references(texts: Iterable[str]) -> list[Reference]:
