@@ -1,0 +1,27 @@
+"""Prometheus Operator 0.93: what is recorded and watched of endpoints, what is scraped, and who hears of alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlspec.plan.plan import Plan
+from mlspec.target import Rendering, Target
+from mlspec.targets.prometheus.limits import check
+from mlspec.targets.prometheus.rules import RuleView, groups_of
+from mlspec.targets.prometheus.scraping import ScrapeView, scraped
+from mlspec.targets.prometheus.surroundings import shared, surroundings
+
+
+def render(plan: Plan) -> Iterator[Rendering]:
+    """Make what watches each endpoint, one file each, and what all of them share."""
+    for endpoint in sorted(plan.node.monitoring):
+        file = f"{plan.folder}/monitoring-{endpoint}.yaml"
+        if groups_of(plan, endpoint):
+            yield Rendering("prometheus/prometheus-rule.yaml.j2", RuleView(plan, endpoint), file)
+        if scraped(plan, endpoint) is not None:
+            yield Rendering("prometheus/pod-monitor.yaml.j2", ScrapeView(plan, endpoint), file)
+        yield from surroundings(plan, endpoint)
+    yield from shared(plan)
+
+
+TARGET = Target("prometheus", ("monitoring", "prometheus"), "monitoring", render, check)
