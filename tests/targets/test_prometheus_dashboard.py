@@ -152,7 +152,10 @@ def edges(panel):
         (("Drift: missingRatio",), [("green", None), ("red", 0.05)]),
         (("Bias", "selectionRate", "gender"), [("green", None), ("red", 0.1)]),
         (("Outliers",), [("green", None), ("red", 0.01)]),
-        (("Last comparison",), [("green", None), ("red", 3600)]),
+        (("Last comparison",), [("green", None), ("red", 4200)]),
+        (("Availability: budget left",), [("red", None), ("green", 0)]),
+        (("Availability: burn rate",), [("green", None), ("red", 1)]),
+        (("Latency: burn rate",), [("green", None), ("red", 1)]),
     ],
 )
 def test_bounds_are_lines(boards, words, expected):

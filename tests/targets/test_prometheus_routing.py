@@ -162,7 +162,7 @@ def test_a_warning_is_silent_below_the_same_alert_critical_but_never_one_that_re
     assert {"name": "severity", "value": "critical", "matchType": "="} in rule["sourceMatch"]
     assert {"name": "severity", "value": "warning", "matchType": "="} in rule["targetMatch"]
     assert {"name": "mlspec_action", "value": "retrain", "matchType": "!="} in rule["targetMatch"]
-    assert rule["equal"] == ["alertname", "environment", "endpoint", "project"]
+    assert rule["equal"] == ["alertname", "endpoint", "environment", "objective", "project", "version"]
 
 
 def test_labels_by_which_alertmanager_finds_it(whole):

@@ -11,6 +11,7 @@ from mlspec.plan.rules import rules_of
 from mlspec.quantity import ratio, seconds
 from mlspec.targets.prometheus.drift import EVERY, drift_thresholds, tasks
 from mlspec.targets.prometheus.panels import Bound, Curve, Panel, curves, figure
+from mlspec.targets.prometheus.rules import identity, matchers
 
 ABOUT = {
     "psi": "Population stability index: how far the live distribution of a column moved from the reference. 0 is the same, 0.2 a lot.",
@@ -28,7 +29,7 @@ def comparisons(plan: Plan, endpoint: str) -> Iterator[Panel]:
     asked = tasks(plan, endpoint)
     if not asked:
         return
-    where = f'project="{plan.project}",environment="{plan.environment}",endpoint="{endpoint}"'
+    where = matchers(identity(plan, endpoint))
     if "drift" in asked:
         yield from _drift(plan, endpoint, where)
     if "bias" in asked:
@@ -78,14 +79,10 @@ def _outliers(plan: Plan, endpoint: str, where: str) -> Panel:
 
 def _freshness(plan: Plan, endpoint: str, where: str) -> Iterator[Panel]:
     drift = plan.node.monitoring[endpoint].drift
-    late = 2 * seconds(drift.every if drift else EVERY)
-    age = f"time() - max (mlspec_monitor_last_success_seconds{{{where}}})"
-    yield figure(
-        "Last comparison",
-        age,
-        unit="s",
-        about="How long ago requests were last compared; red after two that were missed.",
-        bounds=[Bound(None, late)],
-    )
-    rows = f"sum (mlspec_monitor_rows{{{where}}})"
-    yield figure("Rows compared", rows, unit="short", about="How many logged requests the last comparisons read.")
+    late = 2 * seconds(drift.every if drift else EVERY) + 600
+    age = f"time() - max by (task) (mlspec_monitor_last_success_seconds{{{where}}})"
+    about = "How long ago requests were last compared; red after two runs that were missed."
+    yield figure("Last comparison", age, unit="s", about=about, bounds=[Bound(None, late)], legend="{{task}}", width=12)
+    rows = f"max by (task) (mlspec_monitor_rows{{{where}}})"
+    about = "How many logged requests the last comparison read."
+    yield figure("Rows compared", rows, unit="short", about=about, legend="{{task}}", width=12)

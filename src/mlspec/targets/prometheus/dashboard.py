@@ -17,8 +17,10 @@ from mlspec.plan.labels import contacts, labels
 from mlspec.plan.plan import Plan
 from mlspec.target import View
 from mlspec.targets.prometheus import card
+from mlspec.targets.prometheus.budgets import budgets
 from mlspec.targets.prometheus.comparisons import comparisons
 from mlspec.targets.prometheus.panels import Panel, place, row, text
+from mlspec.targets.prometheus.rules import identity, matchers
 from mlspec.targets.prometheus.traffic import live_rules, saturation, traffic
 
 SCHEMA = 42
@@ -99,6 +101,10 @@ def _panels(plan: Plan, endpoint: str) -> Iterator[Panel]:
     yield text("What runs", card.versions(plan, endpoint), width=14, height=12)
     yield row("Requests")
     yield from traffic(plan, endpoint)
+    promised = list(budgets(plan, endpoint))
+    if promised:
+        yield row("Objectives")
+        yield from promised
     held = list(live_rules(plan, endpoint))
     if held:
         yield row("Live thresholds")
@@ -133,7 +139,7 @@ def _source() -> dict[str, Any]:
 
 def _alerts(plan: Plan, endpoint: str) -> dict[str, Any]:
     """Return the marks of the endpoint's alerts on every curve."""
-    where = f'project="{plan.project}",environment="{plan.environment}",endpoint="{endpoint}"'
+    where = matchers(identity(plan, endpoint))
     return {
         "name": "Alerts",
         "datasource": {"type": "prometheus", "uid": "${datasource}"},

@@ -88,14 +88,16 @@ def curves(
     }
 
 
-def figure(title: str, query: str, *, unit: str, about: str, bounds: Iterable[Bound] = (), width: int = 6) -> Panel:
-    """Return a panel of one number, coloured by its bound."""
+def figure(
+    title: str, query: str, *, unit: str, about: str, bounds: Iterable[Bound] = (), legend: str = "", width: int = 6, height: int = 5
+) -> Panel:
+    """Return a panel of numbers as they are now, coloured by their bound."""
     return {
         "type": "stat",
         "title": title,
         "description": about,
         "datasource": SOURCE,
-        "targets": _targets([Curve(query, title)]),
+        "targets": _targets([Curve(query, legend or title)], now=True),
         "fieldConfig": {
             "defaults": {
                 "unit": unit,
@@ -108,11 +110,11 @@ def figure(title: str, query: str, *, unit: str, about: str, bounds: Iterable[Bo
         "options": {
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
             "colorMode": "value",
-            "graphMode": "area",
+            "graphMode": "none",
             "justifyMode": "auto",
             "textMode": "auto",
         },
-        "gridPos": {"w": width, "h": 5},
+        "gridPos": {"w": width, "h": height},
     }
 
 
@@ -133,15 +135,16 @@ def _holds(bound: Bound, low: Decimal | None, high: Decimal | None) -> bool:
     return bound.least is None or (low is not None and low >= bound.least)
 
 
-def _targets(queries: Sequence[Curve]) -> list[dict[str, Any]]:
+def _targets(queries: Sequence[Curve], *, now: bool = False) -> list[dict[str, Any]]:
     return [
         {
             "refId": _reference(at),
             "datasource": SOURCE,
+            "editorMode": "code",
             "expr": curve.expr,
             "legendFormat": curve.legend,
-            "range": True,
-            "editorMode": "code",
+            "instant": now,
+            "range": not now,
         }
         for at, curve in enumerate(queries)
     ]

@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mlspec.names import object_name
-from mlspec.plan.labels import contacts, labels
+from mlspec.names import LABEL_LIMIT, object_name
+from mlspec.plan.labels import contacts
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
 from mlspec.target import View
+from mlspec.targets.prometheus.scraping import monitoring_labels
 
 TEAM, NOBODY = "team", "nobody"
 PORT = 12000
 """The port on which the event source of a pipeline listens."""
+_SUFFIX = "-eventsource-svc"
+"""What Argo Events adds to the name of an event source for its Service."""
 _TITLE = (
     '[{{ .Status | toUpper }}{{ if eq .Status "firing" }} {{ .Alerts.Firing | len }}{{ end }}] '
     "{{ .GroupLabels.alertname }} {{ .CommonLabels.endpoint }} ({{ .CommonLabels.environment }})"
@@ -53,8 +56,7 @@ class RoutingView(View):
     @property
     def labels(self) -> dict[str, str]:
         """The labels of every object, and those by which Alertmanager finds it."""
-        chosen = self._plan.node.platform.monitoring.prometheus.labels
-        return {**(chosen.plain() if chosen else {}), **labels(self._plan, self._endpoint)}
+        return monitoring_labels(self._plan, self._endpoint)
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -119,7 +121,7 @@ class RoutingView(View):
                     _equals("severity", "warning"),
                     {"name": "mlspec_action", "value": "retrain", "matchType": "!="},
                 ],
-                "equal": ["alertname", "environment", "endpoint", "project"],
+                "equal": ["alertname", "endpoint", "environment", "objective", "project", "version"],
             }
         ]
 
@@ -141,7 +143,8 @@ def breach_address(plan: Plan, pipeline: str) -> str:
     """Return the address at which the event source of a pipeline hears of breaches."""
     settings = plan.node.platform.pipelines
     namespace = (settings[settings.word].namespace if settings[settings.word] else None) or plan.namespace
-    return f"http://{object_name(pipeline, 'breach')}-eventsource-svc.{namespace}.svc:{PORT}/breach"
+    service = object_name(pipeline, "breach", limit=LABEL_LIMIT - len(_SUFFIX)) + _SUFFIX
+    return f"http://{service}.{namespace}.svc:{PORT}/breach"
 
 
 def _equals(name: str, value: str) -> dict[str, str]:

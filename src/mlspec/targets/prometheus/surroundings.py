@@ -45,17 +45,31 @@ def shared(plan: Plan) -> Iterator[Rendering]:
 
 
 def _others(plan: Plan) -> set[str]:
-    """Return the secrets that endpoints and pipelines name; their own systems fetch those, and no object may be there twice."""
+    """Return the secrets that endpoints and pipelines name here: their own systems fetch those, and no object may be there twice.
+
+    Nothing counts as read by this.
+    """
     tree = plan.tree
-    found = {model["secret"] for model in tree["models"].values() if "secret" in model}
-    if "storage" in tree["platform"]:
-        found.add(tree["platform"]["storage"]["secret"])
-    parts = [part for entry in tree["serving"].values() for part in (entry, entry.get("transform"), entry.get("explain")) if part]
-    steps = [step for pipeline in tree["pipelines"].values() for step in pipeline["steps"].values()]
-    for part in (*parts, *steps):
-        named = [value["secret"] for value in (part.get("env") or {}).values() if isinstance(value, dict)]
-        found |= {name.partition("/")[0] for name in (*named, *(part.get("secrets") or {}).values())}
+    platform, models = tree["platform"], tree["models"]
+    found = {platform["storage"]["secret"]} if "storage" in platform else set()
+    for entry in tree["serving"].values():
+        parts = [entry, entry.get("transform") or {}, entry.get("explain") or {}]
+        found |= {_name(value["secret"]) for part in parts for value in (part.get("env") or {}).values() if isinstance(value, dict)}
+        shadow = entry.get("shadow")
+        used = [entry.get("model"), *(entry.get("split") or ()), shadow["model"] if shadow else None]
+        found |= {models[name]["secret"] for name in used if name is not None and "secret" in models[name]}
+    word = platform["pipelines"]["word"]
+    if platform["pipelines"][word].get("namespace", plan.namespace) != plan.namespace:
+        return found
+    for pipeline in tree["pipelines"].values():
+        for step in pipeline["steps"].values():
+            found |= {_name(value) for value in (step.get("secrets") or {}).values()}
+            found |= {models[step["score"]]["secret"]} if "secret" in models.get(step.get("score"), {}) else set()
     return found
+
+
+def _name(secret: str) -> str:
+    return secret.partition("/")[0]
 
 
 class NearbyView(View):
