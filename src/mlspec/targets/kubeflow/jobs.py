@@ -10,13 +10,15 @@ import json
 from collections.abc import Iterator
 from hashlib import sha256
 
-from mlspec.diagnostics import Finding
+from mlspec.diagnostics import Finding, Found, code
+from mlspec.location import Path, format_path
 from mlspec.names import CRON_JOB_LIMIT, HASH_LENGTH, object_name
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
 from mlspec.target import Rendering
 from mlspec.targets.kubeflow.access import HelperAccountView, SubmitPolicyView, accounts, roles, secrets, submit_rules, submitter
 from mlspec.targets.kubeflow.katib import check_tune
+from mlspec.targets.kubeflow.remote import Remote
 from mlspec.targets.kubeflow.submitting import SubmitView, selector
 from mlspec.targets.kubeflow.trainer import check_distributed
 from mlspec.targets.kubeflow.triggers import breaches
@@ -128,12 +130,45 @@ def surroundings_of_all(plan: Plan) -> Iterator[Rendering]:
     yield from secrets(plan)
 
 
+@code("MLS-E833", "at-before-reference")
+def at_before_reference(path: Path, text: str) -> Found:
+    """In a `distributed` or `tune` step an `@` must not stand right before a run-time reference.
+
+    Their commands travel in an object in which `@{NAME}` marks what is filled in when the step runs, and `@@{` stands for itself.
+
+    Bad::
+
+        pipelines:
+          train:
+            image: ghcr.io/acme/train:1.0@sha256:3b1d0f2c4e5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+            parameters: {host: store}
+            steps:
+              fit: {run: [torchrun, fit.py, "ml@${params.host}"], distributed: {framework: pytorch, nodes: 2}}
+
+    Good::
+
+        pipelines:
+          train:
+            image: ghcr.io/acme/train:1.0@sha256:3b1d0f2c4e5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+            parameters: {host: ml@store}
+            steps:
+              fit: {run: [torchrun, fit.py, "${params.host}"], distributed: {framework: pytorch, nodes: 2}}
+    """
+    said = f'`{format_path(path)}` holds "{text}", with an @ right before a run-time reference'
+    return Found(path, said, "pass the two parts as arguments of their own, or make the @ part of the value", label="an @ before ${")
+
+
 def check_surroundings(plan: Plan) -> Iterator[Finding]:
     """Yield what the systems beside Kubeflow Pipelines cannot do of a plan: Kubeflow Trainer and Katib."""
     for name, pipeline in plan.node.pipelines.items():
         for step, entry in pipeline.steps.items():
-            path = ("pipelines", name, "steps", step)
+            path: Path = ("pipelines", name, "steps", step)
             if "distributed" in entry:
                 yield from check_distributed(path, entry)
             elif "tune" in entry:
                 yield from check_tune(path, entry)
+            else:
+                continue
+            confused = Remote(plan, name, step).confused
+            if confused is not None:
+                yield at_before_reference((*path, "run"), confused)

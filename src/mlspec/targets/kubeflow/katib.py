@@ -18,8 +18,8 @@ from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
 from mlspec.quantity import plain
 from mlspec.targets.kubeflow.names import account_of, namespace_of
-from mlspec.targets.kubeflow.references import literal, split
-from mlspec.targets.kubeflow.remote import CONTAINER_SECURITY, POD_SECURITY, Remote
+from mlspec.targets.kubeflow.references import split
+from mlspec.targets.kubeflow.remote import CONTAINER_SECURITY, POD_SECURITY, Remote, spelled
 
 ALGORITHMS = {
     "random": "random",
@@ -118,8 +118,7 @@ def _parameter(name: str, search: Node) -> dict[str, Any]:
 
 def _read(remote: Remote) -> frozenset[str]:
     """Return the searched parameters that the command or a variable reads; Katib refuses one that its template does not hold."""
-    texts = [remote.command] if isinstance(remote.command, str) else list(remote.command)
-    pieces = [piece for text in (*texts, *remote.env.values()) for piece in split(text)]
+    pieces = [piece for text in (*remote.argv, *remote.env.values()) for piece in split(text)]
     return frozenset(piece.parts[1] for piece in pieces if not isinstance(piece, str) and remote.is_searched(piece))
 
 
@@ -166,14 +165,12 @@ def _command(remote: Remote) -> tuple[str, list[dict[str, Any]]]:
 
     def word(text: str) -> str:
         if all(isinstance(piece, str) for piece in split(text)):
-            return literal(quote("".join(piece for piece in split(text) if isinstance(piece, str))))
+            return spelled(quote("".join(piece for piece in split(text) if isinstance(piece, str))))
         name = f"MLSPEC_WORD_{len(passed) + 1}"
         passed.append({"name": name, "value": remote.text(text)})
         return f'"${name}"'
 
-    command = remote.command
-    words = ["sh", "-c", command] if isinstance(command, str) else command
-    return " ".join([word(text) for text in words]), passed
+    return " ".join([word(text) for text in remote.argv]), passed
 
 
 def budget_of(tune: Node) -> str | None:

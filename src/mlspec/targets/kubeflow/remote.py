@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from typing import Any
 
-from mlspec.names import object_name, spell
+from mlspec.names import object_name
 from mlspec.plan.labels import labels
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
-from mlspec.targets.kubeflow.references import Reference, marker_names, place, references
+from mlspec.targets.kubeflow.commands import datasets_of, interpreter, variable_of, version_of
+from mlspec.targets.kubeflow.references import Reference, literal, marker_names, place, references, split
 
 POD_SECURITY: dict[str, Any] = {
     "runAsNonRoot": True,
@@ -18,6 +21,7 @@ POD_SECURITY: dict[str, Any] = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 CONTAINER_SECURITY: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+_MARKER = re.compile(r"@\{([^{}]*)\}")
 TOPOLOGY = {"zone": "topology.kubernetes.io/zone", "host": "kubernetes.io/hostname"}
 
 
@@ -52,7 +56,22 @@ class Remote:
 
     def text(self, text: str) -> str:
         """Return a string with its references replaced; the kubelet hands the rest over as it was written."""
-        return place(text, self.put)
+        return place(text, self.put, spelled) if "$" in text else spelled(text)
+
+    @property
+    def argv(self) -> list[str]:
+        """The command as a list of arguments, references and all; a script is given to its interpreter."""
+        return [*interpreter(self.command), self.command] if isinstance(self.command, str) else self.command
+
+    @property
+    def confused(self) -> str | None:
+        """A string in which an ``@`` stands right before a marker, which would be read as a literal ``@{``; None without one."""
+        for text in (*self.argv, *self.env.values()):
+            pieces = split(text)
+            for before, after in pairwise(pieces):
+                if isinstance(before, str) and before.endswith("@") and isinstance(after, Reference) and not self.is_searched(after):
+                    return text
+        return None
 
     @property
     def image(self) -> str:
@@ -78,14 +97,18 @@ class Remote:
         return (name if name[0].isalpha() else object_name("run", self.pipeline, self.step, limit=limit - 1)) + "-"
 
     def variables(self) -> list[dict[str, Any]]:
-        """Return the environment variables, sorted by name: those of the step, its secrets, and where its outputs go."""
-        made: list[dict[str, Any]] = [{"name": name, "value": self.text(value)} for name, value in self.env.items()]
-        for name, place_ in self.entry.secrets.items() if self.entry.secrets else ():
-            secret, key = place_.split("/", 1)
-            made.append({"name": name, "valueFrom": {"secretKeyRef": {"name": str(secret), "key": str(key)}}})
-        outputs = self.entry.outputs or ()
-        made += [{"name": output_variable(name), "value": self.put(Reference(("outputs", name)))} for name in outputs]
-        return sorted(made, key=lambda entry: entry["name"])
+        """Return the environment variables, sorted by name: those of the step, its secrets, its outputs, the versions of its data."""
+        made: dict[str, Any] = {name: {"value": self.text(value)} for name, value in self.env.items()}
+        for name, written in self.entry.secrets.items() if self.entry.secrets else ():
+            secret, key = written.split("/", 1)
+            made[name] = {"valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+        for name in self.entry.outputs or ():
+            made.setdefault(variable_of("OUTPUT", name), {"value": self.put(Reference(("outputs", name)))})
+        for name, dataset in datasets_of(self.entry).items():
+            version = version_of(self.plan, dataset)
+            if version is not None:
+                made.setdefault(variable_of("VERSION", name), {"value": spelled(version)})
+        return [{"name": name, **made[name]} for name in sorted(made)]
 
     def resources(self) -> dict[str, Any]:
         """Return requests and limits: memory, storage and accelerators are limits too, cpu has none."""
@@ -121,6 +144,6 @@ class Remote:
         return TOPOLOGY[place_.spread] if place_ and place_.spread else None
 
 
-def output_variable(name: str) -> str:
-    """Return the environment variable that tells where an output goes."""
-    return "MLSPEC_OUTPUT_" + spell(name).replace("-", "_").upper()
+def spelled(text: str) -> str:
+    """Return a text that neither the kubelet nor the program that fills markers changes."""
+    return _MARKER.sub(r"@\g<0>", literal(text))

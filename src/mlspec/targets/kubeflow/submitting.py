@@ -6,6 +6,7 @@ from mlspec.names import object_name
 from mlspec.plan.plan import Plan
 from mlspec.quantity import seconds
 from mlspec.targets.kubeflow.access import TOKEN_AUDIENCE, TOKEN_FOLDER, PipelineView, submitter
+from mlspec.targets.kubeflow.commands import LONGEST
 from mlspec.targets.kubeflow.names import PROGRAMS, account_of, api_of, pipeline_object, runner_image
 from mlspec.targets.kubeflow.references import literal
 
@@ -88,8 +89,8 @@ class SubmitView(PipelineView):
         made += ["--once", self._once]
         timeout = self._timeout
         if self.waits or timeout is not None:
-            made.append("--wait")
-        return made if timeout is None else [*made, "--timeout", str(timeout)]
+            made += ["--wait", "--timeout", str(LONGEST if timeout is None else timeout)]
+        return made
 
 
 def selector(labels: dict[str, str], component: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from mlspec.diagnostics import Finding, Found, code
 from mlspec.location import Path, format_path
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
-from mlspec.quantity import seconds
+from mlspec.targets.kubeflow.commands import deadline_of
 from mlspec.targets.kubeflow.names import account_of, namespace_of
 from mlspec.targets.kubeflow.remote import CONTAINER_SECURITY, POD_SECURITY, Remote
 
@@ -33,6 +33,7 @@ def train_job(plan: Plan, pipeline: str, step: str) -> dict[str, Any]:
     The nodes are pods of their own: an input or output that is an artifact must reach them as a URI, not as a path of the step's pod.
     """
     remote = Remote(plan, pipeline, step)
+    deadline = deadline_of(plan, pipeline, remote.entry)
     return {
         "apiVersion": "trainer.kubeflow.org/v1alpha1",
         "kind": "TrainJob",
@@ -49,7 +50,7 @@ def train_job(plan: Plan, pipeline: str, step: str) -> dict[str, Any]:
             },
             "trainer": _trainer(remote),
             "runtimePatches": [{"manager": MANAGER, "trainingRuntimeSpec": _patch(remote)}],
-            **({"activeDeadlineSeconds": int(seconds(remote.entry.timeout))} if remote.entry.timeout else {}),
+            **({} if deadline is None else {"activeDeadlineSeconds": deadline}),
         },
     }
 
@@ -64,10 +65,9 @@ def settings_of(plan: Plan, pipeline: str, step: str) -> list[tuple[str, str]]:
 
 def _trainer(remote: Remote) -> dict[str, Any]:
     asked = remote.entry.distributed
-    command = remote.command
     made: dict[str, Any] = {
         "image": remote.image,
-        "command": ["sh", "-c", remote.text(command)] if isinstance(command, str) else [remote.text(part) for part in command],
+        "command": [remote.text(part) for part in remote.argv],
         "numNodes": asked.nodes,
         "resourcesPerNode": remote.resources(),
     }
