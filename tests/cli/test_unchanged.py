@@ -141,3 +141,13 @@ def test_an_entry_that_is_no_entry_is_as_none(repository, run, tmp_path):
         if entry.is_file():
             entry.write_bytes(b"\xff\n\n\n")
     assert LEFT not in run()[1]
+
+
+def test_what_projects_have_to_agree_on_is_held_against_unchanged_ones_too(repository, run):
+    platform = "platform: {ci: [{github: {runner: small}}], repository: {url: https://github.com/acme/a.git}}\n"
+    (repository / "company.yaml").write_text(f"owner: {{team: growth}}\n{platform}")
+    run()
+    (repository / "two/mlspec.yaml").write_text(SPEC.replace("NAME", "two") + platform.replace("small", "large"))
+    status, said = run()
+    assert status == 1
+    assert "MLS-E850" in said

@@ -92,7 +92,7 @@ def command(
     if stdout:
         _print(outcome, environments)
         return 0
-    for line in summarize(outcome):
+    for line in (*summarize(outcome), *rollouts(outcome)):
         console.say(line)
     unowned = _write(console, outcome, out, environments, overwrite_edits=overwrite_edits, verbose=verbose)
     if memory:
@@ -112,6 +112,16 @@ def _require_known(environments: tuple[str, ...], outcome: Outcome) -> None:
             raise click.UsageError(
                 f"no environment named {name}; " + (f"did you mean {near}?" if near else f"there are {', '.join(sorted(known))}")
             )
+
+
+def rollouts(outcome: Outcome) -> list[str]:
+    """Return a line for each endpoint whose new version stands beside the one that serves."""
+    return [
+        f"{place}: version {facts['version']} goes on serving, the new one stands beside it as a canary"
+        for project in outcome.projects
+        for place, facts in sorted(project.lock.live.items())
+        if "step" in facts
+    ]
 
 
 def _print(outcome: Outcome, environments: tuple[str, ...]) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlspec.source.files import find_specs, repository_root
-from mlspec.writers.ledger import open_ledger
+from mlspec.writers.ledger import Entry, open_ledger
 
 if TYPE_CHECKING:
     from mlspec.compiler import Compiled, Outcome
-    from mlspec.writers.ledger import Entry
 
 
 class Memory:
@@ -52,8 +51,9 @@ class Memory:
 
     def contradicts(self, outcome: Outcome) -> bool:
         """Tell whether projects that were compiled have to be held against those that were left out."""
-        names = {entry.name for entry in self._known.values()}
-        return any(project.name in names for project in outcome.projects)
+        return any(
+            entry.name == project.name or entry.claim != _claim(project) for project in outcome.projects for entry in self._known.values()
+        )
 
     def keep(self, outcome: Outcome, unowned: Sequence[str]) -> None:
         """Remember what was compiled and written without a word of warning."""
@@ -67,12 +67,18 @@ class Memory:
                 tree = [f"{root}/{path}" for path in (*project.tree, project.lock_path)]
                 inputs = {os.path.abspath(path): digest for path, digest in project.inputs.items()}  # noqa: PTH100
                 folders = [os.path.abspath(folder) for folder in project.template_folders]  # noqa: PTH100
-                self._ledger.note(project.spec, project.name, inputs, folders, tree)
+                self._ledger.note(project.spec, Entry(project.name, _claim(project), len(tree)), inputs, folders, tree)
 
 
 def _brings_crds(spec: Path) -> bool:
     """Tell whether a repository has schemas of its own: what is said of them is said each time."""
     return (repository_root(spec) / ".mlspec" / "crds").is_dir()
+
+
+def _claim(project: Compiled) -> str:
+    """Return in one line what projects of one run have to agree on."""
+    claim = project.claim[0]
+    return " ".join(f"{key}={claim[key]!r}" for key in sorted(claim) if key != "name")
 
 
 def _disturbed(project: Compiled, unowned: Sequence[str]) -> bool:

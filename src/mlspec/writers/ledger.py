@@ -26,6 +26,8 @@ class Entry(NamedTuple):
     """One project that need not be compiled again."""
 
     name: str
+    claim: str
+    """What it claims in its repository beside its name, as one line: what projects of one run must agree on."""
     files: int
     """How many files its tree has."""
 
@@ -44,14 +46,14 @@ class Ledger:
             return None
         try:
             with open(place, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs a start
-                way, name, files, *lines = file.read().split("\n")
+                way, name, claim, files, *lines = file.read().split("\n")
         except (OSError, ValueError):
             return None
         if way != self._way or not lines or not all(map(_holds, lines)):
             return None
-        return Entry(name, int(files))
+        return Entry(name, claim, int(files))
 
-    def note(self, spec: Path, name: str, inputs: Mapping[str, str], folders: Iterable[str], tree: Iterable[str]) -> None:
+    def note(self, spec: Path, entry: Entry, inputs: Mapping[str, str], folders: Iterable[str], tree: Iterable[str]) -> None:
         """Remember a project after its tree was written.
 
         ``inputs`` are the files that it was made from with their SHA-256 (empty where it is not known), ``folders`` those whose
@@ -59,7 +61,7 @@ class Ledger:
         """
         place = self._place(spec)
         paths = sorted(tree)
-        if place is None or "\n" in name:
+        if place is None or "\n" in entry.name + entry.claim:
             return
         try:
             around = sorted({os.path.dirname(path) for path in paths})  # noqa: PTH120
@@ -68,7 +70,7 @@ class Ledger:
             return
         if any("\n" in line for line in lines):
             return
-        _replace(place, "\n".join([self._way, name, str(len(paths)), *lines]))
+        _replace(place, "\n".join([self._way, entry.name, entry.claim, str(entry.files), *lines]))
 
     def _place(self, spec: Path) -> str | None:
         from hashlib import sha256
