@@ -78,6 +78,7 @@ def test_arguments(shop, name, option, value):
         ("NetworkPolicy", "rank-monitors", "spec/policyTypes", ["Ingress", "Egress"]),
         ("NetworkPolicy", "rank-monitors", "spec/egress/2/ports", [{"port": 9091, "protocol": "TCP"}]),
         ("ExternalSecret", "pager", "spec/secretStoreRef", {"kind": "ClusterSecretStore", "name": "vault"}),
+        ("ExternalSecret", "shop-slack", "spec/target/name", "shop-slack"),
     ],
 )
 def test_becomes(shop, kind, name, path, value):

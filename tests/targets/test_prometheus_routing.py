@@ -39,7 +39,7 @@ def whole(folder):
 
 
 def snake(name):
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).replace("_u_r_l", "_url")
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
 def converted(made, default="cluster"):
@@ -59,22 +59,19 @@ def converted(made, default="cluster"):
             out["continue"] = True
         return out
 
+    def setting(name, value):
+        secret = name in ("urlSecret", "apiURL")
+        return {"urlSecret": "url", "apiURL": "api_url"}.get(name, snake(name)), "http://stand.in" if secret else value
+
     def receiver(entry):
-        out = {"name": prefix + entry["name"]}
-        for key, configs in entry.items():
-            if key != "name":
-                out[snake(key)] = [
-                    {
-                        ("url" if name == "urlSecret" else snake(name)): ("http://stand.in" if name == "urlSecret" else value)
-                        for name, value in one.items()
-                    }
-                    for one in configs
-                ]
-        return out
+        made = {
+            snake(key): [dict(setting(*item) for item in one.items()) for one in value] for key, value in entry.items() if key != "name"
+        }
+        return {"name": prefix + entry["name"], **made}
 
     spec = made["spec"]
     return {
-        "global": {"slack_api_url": "http://slack.example/hook", "smtp_smarthost": "mail:25", "smtp_from": "am@example.org"},
+        "global": {"smtp_smarthost": "mail:25", "smtp_from": "am@example.org"},
         "route": {"receiver": default, "routes": [route(spec["route"], top=True)]},
         "receivers": [{"name": default}, *map(receiver, spec["receivers"])],
         "inhibit_rules": [
@@ -142,7 +139,7 @@ def test_a_breach_calls_the_event_source_once_for_all_its_alerts(whole):
 def test_receivers_hold_what_notify_says(whole):
     team = next(entry for entry in whole["spec"]["receivers"] if entry["name"] == "team")
     assert team["slackConfigs"][0]["channel"] == "#search-alerts"
-    assert "apiURL" not in team["slackConfigs"][0]
+    assert team["slackConfigs"][0]["apiURL"] == {"name": "shop-slack", "key": "url"}
     assert team["emailConfigs"][0]["to"] == "alerts@shop.example"
     assert team["webhookConfigs"][0]["urlSecret"] == {"name": "pager", "key": "url"}
 

@@ -1,13 +1,16 @@
 """The view of an AlertmanagerConfig: who hears of which alert of an endpoint, and what starts a retraining.
 
-Sources: Prometheus Operator 0.93 (pkg/alertmanager/amcfg.go: first-level routes continue, the namespace is matched by the operator,
-receivers without ``apiURL`` or ``smarthost`` take the global ones); Alertmanager 0.34 (dispatch: a route whose children all pass an alert
-by gets it itself, one of whose children takes it does not).
+Slack's address comes from a Secret of the project, never from Alertmanager's global settings: without a global one Alertmanager refuses
+its whole configuration, everybody's alerts with it, while the operator leaves out the one object whose Secret is not there.
+
+Sources: Prometheus Operator 0.93 (pkg/alertmanager/amcfg.go and operator.go: first-level routes continue, the namespace is matched by
+the operator, an object whose secrets are missing is passed over, email needs a smarthost here or globally); Alertmanager 0.34 (config.go:
+``no Slack API URL nor App token set``; dispatch: a route whose children all pass an alert by gets it itself, one of whose children takes
+it does not).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from mlspec.names import LABEL_LIMIT, object_name
@@ -102,7 +105,7 @@ class RoutingView(View):
         made: list[dict[str, Any]] = [{"name": NOBODY}]
         notify = self._monitor.notify
         if notify:
-            made.append({"name": TEAM, **_team(notify)})
+            made.append({"name": TEAM, **_team(notify, slack_secret(self._plan))})
         for pipeline in self.pipelines:
             address = {"url": breach_address(self._plan, pipeline), "sendResolved": False}
             made.append({"name": _receiver_of(pipeline), "webhookConfigs": [address]})
@@ -168,11 +171,11 @@ def _retraining(pipeline: str) -> dict[str, Any]:
     }
 
 
-def _team(notify: Node) -> dict[str, Any]:
+def _team(notify: Node, slack: str) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if notify.slack is not None:
-        message = {"channel": notify.slack, "title": _TITLE, "text": _TEXT, "sendResolved": True}
-        made["slackConfigs"] = [message]
+        address = {"name": slack, "key": "url"}
+        made["slackConfigs"] = [{"apiURL": address, "channel": notify.slack, "title": _TITLE, "text": _TEXT, "sendResolved": True}]
     if notify.email is not None:
         made["emailConfigs"] = [{"to": notify.email, "sendResolved": True}]
     if notify.webhook is not None:
@@ -181,7 +184,18 @@ def _team(notify: Node) -> dict[str, Any]:
     return made
 
 
-def webhook_secrets(monitors: Iterable[Node]) -> list[str]:
-    """Return the names of the secrets that hold the addresses of webhooks."""
-    found = [monitor.notify.webhook for monitor in monitors if monitor.notify]
-    return sorted({webhook.secret.partition("/")[0] for webhook in found if webhook is not None})
+def slack_secret(plan: Plan) -> str:
+    """Return the Secret of a project that holds, under ``url``, the address at which Slack takes messages."""
+    return object_name(plan.project, "slack")
+
+
+def notify_secrets(plan: Plan) -> list[str]:
+    """Return the names of the Secrets that are read to tell people of alerts."""
+    names: set[str] = set()
+    monitoring = plan.node.monitoring
+    for notify in (monitoring[endpoint].notify for endpoint in monitoring):
+        if notify and notify.webhook is not None:
+            names.add(notify.webhook.secret.partition("/")[0])
+        if notify and notify.slack is not None:
+            names.add(slack_secret(plan))
+    return sorted(names)

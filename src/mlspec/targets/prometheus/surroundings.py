@@ -11,7 +11,7 @@ from mlspec.plan.plan import Plan
 from mlspec.target import Rendering, View
 from mlspec.targets.prometheus.dashboard import DashboardView
 from mlspec.targets.prometheus.drift import COMPONENT, JobView, MonitorsView, account_name, tasks
-from mlspec.targets.prometheus.routing import RoutingView, retrained_by, webhook_secrets
+from mlspec.targets.prometheus.routing import RoutingView, notify_secrets, retrained_by
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -38,9 +38,9 @@ def shared(plan: Plan) -> Iterator[Rendering]:
     if any(tasks(plan, endpoint) for endpoint in node.monitoring):
         yield Rendering("prometheus/monitors.yaml.j2", MonitorsView(plan), f"{plan.folder}/monitors.yaml")
     if node.platform.secrets.word == "externalSecrets":
-        wanted = webhook_secrets([node.monitoring[endpoint] for endpoint in node.monitoring])
-        for secret in wanted:
-            if secret not in _others(plan):
+        others = _others(plan)
+        for secret in notify_secrets(plan):
+            if secret not in others:
                 yield Rendering("prometheus/external-secret.yaml.j2", SecretView(plan, secret), f"{plan.folder}/secret-{secret}.yaml")
 
 
