@@ -2,7 +2,6 @@
 
 import pytest
 import yaml
-from kubeflow_sample import compiled, is_restricted, objects, place, plan_of, pods, tree
 
 from mlspec.conform import Kinds
 from mlspec.emit import emit
@@ -10,6 +9,7 @@ from mlspec.library import Library
 from mlspec.render import fill
 from mlspec.targets.kubeflow.access import secrets, served_secrets
 from mlspec.targets.kubeflow.jobs import surroundings, surroundings_of_all
+from targets.kubeflow_sample import compiled, is_restricted, objects, place, plan_of, pods, tree
 
 VERSION, CONFIG = "train-0f3c9a1b2d4e", "shop-runtime-0a1b2c3d"
 

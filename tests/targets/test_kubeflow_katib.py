@@ -6,12 +6,12 @@ import subprocess
 from decimal import Decimal
 
 import pytest
-from kubeflow_sample import is_restricted, place, plan_of, tree
 
 from mlspec.conform import Kinds
 from mlspec.targets.kubeflow.jobs import check_surroundings
 from mlspec.targets.kubeflow.katib import experiment
 from mlspec.targets.kubeflow.trainer import settings_of
+from targets.kubeflow_sample import is_restricted, place, plan_of, tree
 
 SEARCH = "pipelines/train/steps/search"
 POD = "spec/trialTemplate/trialSpec/spec/template/spec"

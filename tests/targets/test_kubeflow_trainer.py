@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from kubeflow_sample import is_restricted, place, plan_of, tree
 
 from mlspec.conform import Kinds
 from mlspec.targets.kubeflow.jobs import check_surroundings
 from mlspec.targets.kubeflow.trainer import settings_of, train_job
+from targets.kubeflow_sample import is_restricted, place, plan_of, tree
 
 FIT = "pipelines/train/steps/fit"
 POD = "spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/0/template/spec/template"
