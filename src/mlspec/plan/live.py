@@ -273,8 +273,8 @@ def live_query(plan: Plan, endpoint: str, rule: Mapping[str, Any], version: str 
         if failed is None or asked is None:
             return None
         share = f"{failed} / {asked}"
-        # a share that is exactly on the bound must not miss it by the last bit of a quotient
-        return f"round({share if metric == 'errorRate' else f'1 - {share}'}, 0.000000001)"
+        # a share that is exactly on its bound must not miss it by the last bit of a quotient
+        return f"round(1e9 * ({share if metric == 'errorRate' else f'1 - {share}'})) / 1e9"
     if metric == "requestRate":
         return requests(scope, window)
     if metric == "saturation":
