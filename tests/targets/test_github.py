@@ -244,6 +244,18 @@ def test_an_edit_by_hand_is_refused(tmp_path, capsys):
     assert "MLS-E610" in capsys.readouterr().err
 
 
+def test_a_project_left_out_as_unchanged_is_asked_when_the_workflow_changes(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = two(tmp_path / "r")
+    assert main(["compile", "--quiet", str(folder)]) == 0
+    spec = folder / "iris" / "mlspec.yaml"
+    spec.write_text(spec.read_text().replace("ci: [github]", "ci: [{github: {runner: big}}]"))
+    before = (folder / FILE).read_bytes()
+    assert main(["compile", "--quiet", str(folder)]) == 1
+    assert "MLS-E850" in capsys.readouterr().err
+    assert (folder / FILE).read_bytes() == before
+
+
 # Its shell
 
 
