@@ -62,7 +62,21 @@ class DashboardView(View):
     def dashboard(self) -> str:
         """The dashboard, as JSON in one spelling."""
         wanted = bool(self._plan.node.monitoring[self._endpoint].dashboard)
-        return json.dumps(dashboard(self._plan, self._endpoint), indent=1, sort_keys=True, ensure_ascii=False) + "\n" if wanted else ""
+        return dashboard_text(dashboard(self._plan, self._endpoint)) if wanted else ""
+
+
+def dashboard_text(board: dict[str, Any]) -> str:
+    """Return a dashboard as JSON, keys sorted, a line a panel: what changes in a panel changes one line."""
+    lines = []
+    for key in sorted(board):
+        value = board[key]
+        text = "[\n  " + ",\n  ".join(map(_json, value)) + "\n ]" if key == "panels" else _json(value)
+        lines.append(f" {_json(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def dashboard_uid(plan: Plan, endpoint: str) -> str:
