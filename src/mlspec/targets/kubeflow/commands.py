@@ -220,7 +220,7 @@ def _tune(plan: Plan, pipeline: str, name: str, step: Node, wiring: Wiring) -> W
 
 def _create(plan: Plan, pipeline: str, item: dict[str, Any], settings: list[tuple[str, str]], step: Node, wiring: Wiring) -> Work:
     """Create an object in the cluster and wait for its end; its run-time values are filled in by ``--set``."""
-    text = json.dumps(item, ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=_spell)
+    text = json.dumps(item, ensure_ascii=False, indent=2, default=_spell) + "\n"
     command = [PYTHON, f"{PROGRAMS}/submit.py", "create", "--object", literal(text)]
     for name, reference in sorted(settings):
         command += ["--set", f"{name}={wiring.put(Reference(tuple(reference.split('.'))))}"]

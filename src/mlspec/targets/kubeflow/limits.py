@@ -10,30 +10,21 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from mlspec.checks.steps import strings
 from mlspec.diagnostics import Finding, Found, code
 from mlspec.location import Path, format_path
 from mlspec.plan.node import Node
 from mlspec.plan.pipelines import kind_of
 from mlspec.plan.plan import Plan
 from mlspec.quantity import seconds
-from mlspec.targets.kubeflow.commands import SHELLS, champion_of, compares, datasets_of, interpreter
-from mlspec.targets.kubeflow.executors import version_of_engine
+from mlspec.targets.kubeflow.commands import SHELLS, champion_of, compares, interpreter
 from mlspec.targets.kubeflow.names import settings
 from mlspec.targets.kubeflow.pipeline import JUDGING
 from mlspec.targets.kubeflow.references import split
 from mlspec.targets.kubeflow.wiring import REMOTE
 
-OLDEST = (2, 14)
-PLACES = ("run", "env", "parameters", "output", "notebook")
-"""Fields of a step whose strings become arguments."""
-
 
 def check(plan: Plan) -> Iterator[Finding]:
     """Yield what Kubeflow Pipelines cannot do."""
-    if version_of_engine(plan) < OLDEST:
-        yield too_old(("platform", "pipelines"), str(settings(plan).version))
-        return
     yield from _namespace(plan)
     for name, pipeline in plan.node.pipelines.items():
         path: Path = ("pipelines", name)
@@ -46,7 +37,6 @@ def check(plan: Plan) -> Iterator[Finding]:
 def _step(plan: Plan, pipeline: str, name: str, step: Node, path: Path) -> Iterator[Finding]:
     kind = kind_of(step)
     yield from _timeout(path, step)
-    yield from _evaluated(plan, path, step)
     if name.endswith("-driver") and name.removesuffix("-driver") in plan.node.pipelines[pipeline].steps:
         other = name.removesuffix("-driver")
         yield cannot(path, f"it runs a task of its own called `{name}` for the step `{other}`", "choose another name")
@@ -106,27 +96,10 @@ def _timeout(path: Path, entry: Node) -> Iterator[Finding]:
         yield cannot((*path, "timeout"), f"deadlines are whole seconds, and {written} is not", f"write {int(seconds(written)) + 1}s")
 
 
-def _evaluated(plan: Plan, path: Path, step: Node) -> Iterator[Finding]:
-    tree: Any = plan.tree
-    for part in path:
-        tree = tree[part]
-    for field in PLACES:
-        for place, text in strings(tree.get(field), (*path, field)):
-            if "{{" in text:
-                yield evaluated(place)
-    for dataset in sorted(set(datasets_of(step).values())):
-        if "{{" in plan.node.datasets[dataset].uri:
-            yield evaluated(("datasets", dataset, "uri"))
-
-
 def _parameters(path: Path, pipeline: Node) -> Iterator[Finding]:
     for name, value in pipeline.parameters.items() if pipeline.parameters else ():
-        place = (*path, "parameters", name)
-        if isinstance(value, str):
-            if "{{" in value:
-                yield evaluated(place)
-        elif not isinstance(value, bool) and Decimal(repr(float(value))) != value:
-            yield inexact(place, value)
+        if not isinstance(value, bool | str) and Decimal(repr(float(value))) != value:
+            yield inexact((*path, "parameters", name), value)
 
 
 def _namespace(plan: Plan) -> Iterator[Finding]:
@@ -168,59 +141,7 @@ def cannot(path: Path, what: str, alternative: str) -> Found:
     return Found(path, said, alternative, on="key", label="pipelines: kubeflow has no place for this")
 
 
-@code("MLS-E821", "evaluated-by-engine")
-def evaluated(path: Path) -> Found:
-    """Text that reaches a pipeline's arguments must not hold `{{`: Kubeflow Pipelines, and Argo below it, would evaluate it.
-
-    Neither has a way to write it literally. Put such text into a file of the image, or build it in the program.
-
-    Bad::
-
-        pipelines:
-          train:
-            image: ghcr.io/acme/train:1.0@sha256:3b1d0f2c4e5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
-            steps: {fit: {run: [fit, --title, "run of {{date}}"]}}
-
-    Good::
-
-        pipelines:
-          train:
-            image: ghcr.io/acme/train:1.0@sha256:3b1d0f2c4e5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
-            steps: {fit: {run: [fit, --title-file, title.txt]}}
-    """
-    return Found(
-        path,
-        f"`{format_path(path)}` holds `{{{{`, which Kubeflow Pipelines would evaluate",
-        "put the text into a file of the image, or build it in the program",
-        label="`{{` is evaluated",
-    )
-
-
-@code("MLS-E822", "engine-too-old")
-def too_old(path: Path, version: str) -> Found:
-    """Pipelines are objects of the cluster, which Kubeflow Pipelines has since 2.14.
-
-    Bad::
-
-        platform: {pipelines: {kubeflow: {version: "2.5"}}}
-        pipelines:
-          train:
-            image: ghcr.io/acme/train:1.0@sha256:3b1d0f2c4e5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
-            steps: {fit: {run: [fit]}}
-
-    Good::
-
-        platform: {pipelines: {kubeflow: {version: "2.14"}}}
-        pipelines:
-          train:
-            image: ghcr.io/acme/train:1.0@sha256:3b1d0f2c4e5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
-            steps: {fit: {run: [fit]}}
-    """
-    said = f"Kubeflow Pipelines {version} has no pipelines that are objects of the cluster, expected 2.14 or later"
-    return Found((*path, "kubeflow", "version"), said, 'write the version that the cluster runs, such as "2.14"', label="2.14 or later")
-
-
-@code("MLS-E823", "which-champion")
+@code("MLS-E821", "which-champion")
 def which_champion(path: Path, threshold: str) -> Found:
     """A gate that compares with the champion must know of which model.
 
@@ -257,7 +178,7 @@ def which_champion(path: Path, threshold: str) -> Found:
     )
 
 
-@code("MLS-E824", "shared-pipeline-namespace")
+@code("MLS-E822", "shared-pipeline-namespace")
 def shared_namespace(path: Path, namespace: str, environments: list[str]) -> Found:
     """Environments on one cluster must not run their pipelines in one namespace: their objects have the same names.
 
@@ -286,7 +207,7 @@ def shared_namespace(path: Path, namespace: str, environments: list[str]) -> Fou
     return Found(path, said, "remove it, or set it in the `platform` of each environment", label="one namespace for all")
 
 
-@code("MLS-E825", "inexact-parameter")
+@code("MLS-E823", "inexact-parameter")
 def inexact(path: Path, value: Any) -> Found:
     """A number that is a parameter must survive Kubeflow Pipelines, which keeps numbers as binary floating point.
 

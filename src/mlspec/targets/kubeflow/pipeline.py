@@ -50,19 +50,21 @@ class Task:
 
     @property
     def cached(self) -> bool:
-        """Whether an earlier result may answer for it. Data without a version may have changed, so it does not by itself."""
-        written = self.step.cache
+        """Whether an earlier result may answer for it.
+
+        Unless it says so itself, it is not when the result lies outside of the engine, or the data has no version and may have changed.
+        """
+        written, general = self.step.cache, bool(self.owner.cache)
         if written is not None:
             return bool(written)
-        if self.kind in JUDGING or any(version_of(self.plan, dataset) is None for dataset in datasets_of(self.step).values()):
-            return False
-        return bool(self.owner.cache)
+        unpinned = any(version_of(self.plan, dataset) is None for dataset in datasets_of(self.step).values())
+        return general and bool(self.outputs) and not unpinned and self.kind not in JUDGING
 
     @property
     def retries(self) -> int:
         """How often it is tried again."""
-        own = self.step.retries
-        return int(self.owner.retries if own is None else own)
+        own, general = self.step.retries, self.owner.retries
+        return int(general if own is None else own)
 
     @property
     def deadline(self) -> int | None:
@@ -77,7 +79,11 @@ class Task:
             made["inputDefinitions"] = definitions
         kept = self.outputs
         values = {name: {"parameterType": "STRING"} for name, kind in sorted(kept.items()) if kind == "value"}
-        artifacts = {name: {"artifactType": artifact_type(kind)} for name, kind in sorted(kept.items()) if kind != "value"}
+        artifacts = {
+            name: {"artifactType": artifact_type(kind), "metadata": {"kind": kind}}
+            for name, kind in sorted(kept.items())
+            if kind != "value"
+        }
         outputs = {key: value for key, value in (("parameters", values), ("artifacts", artifacts)) if value}
         if outputs:
             made["outputDefinitions"] = outputs
