@@ -21,7 +21,6 @@ from urllib import parse, request
 from urllib.error import HTTPError
 from xml.etree import ElementTree
 
-# --- verdicts: these lines are the same in gate.py and check_data.py; a test holds them together
 Map = dict[str, Any]
 
 
@@ -86,7 +85,7 @@ def number(values: Map, key: str) -> tuple[Decimal, str]:
 
 
 def verdicts(rules: Map, metrics: Any, slices: Any, compare: Any = None) -> list[Map]:
-    """Return a verdict for each rule, and for each slice where it holds for each. Raises Unable for rules without sense."""
+    """Return a verdict for each rule (and slice, where it holds for each). Raises Unable for rules that make no sense."""
     if rules.get("mode") == "off":
         return []
     try:
@@ -207,8 +206,6 @@ def report(rules: Map, rows: list[Map], form: str, output: str | None) -> int:
     return status_of(rules, rows)
 
 
-# --- end of verdicts
-
 NONE_YET: Any = object()  # there is no champion yet
 PAUSES = (1, 4)  # seconds before a request that failed is made again
 
@@ -267,13 +264,13 @@ def _ask(url: str, path: str, query: dict[str, str]) -> Any:
                 answer = parse_json(response.read())
             if isinstance(answer, dict):
                 return answer
-            problem = "does not answer like MLflow"
+            problem = "is not MLflow"
         except HTTPError as error:
             fault = parse_json(error.read())
             fault = fault if isinstance(fault, dict) else {}
-            kind, said = fault.get("error_code"), str(fault.get("message"))
-            # MLflow 2 and 3 answer 404 for a model or run that is not there, and 400 for an alias that is not set.
-            if kind == "RESOURCE_DOES_NOT_EXIST" or re.search("model alias .* not found", said):
+            kind = fault.get("error_code")
+            # MLflow 2 and 3: 404 for a model or run that is not there, 400 for an alias that is not set.
+            if kind == "RESOURCE_DOES_NOT_EXIST" or re.search("model alias .* not found", str(fault.get("message"))):
                 return NONE_YET
             problem = f"answered {error.code} {kind or error.reason}"
             if error.code < 500:
