@@ -166,7 +166,7 @@ def test_queries_as_they_are_written(tmp_path):
 
 def test_triton_tells_latencies_when_it_is_started_for_it(tmp_path):
     made = plan(tmp_path, "triton", args=["--metrics-config=summary_latencies=true"])
-    assert "quantile=\"0.95\"" in live_query(made, "m", {"metric": "latency", "quantile": "0.95"})
+    assert 'quantile="0.95"' in live_query(made, "m", {"metric": "latency", "quantile": "0.95"})
     assert live_query(made, "m", {"metric": "latency", "quantile": "0.97"}) is None
 
 
@@ -214,11 +214,13 @@ def test_slow_requests_lie_evenly_between_two_bounds(tmp_path):
     assert slow.count("_bucket") == 2
     exact, _ = slow_requests(scope, Decimal("0.1"), "5m")
     assert exact.count("_bucket") == 1
-    assert slow_requests(scope, Decimal("4000"), "5m") is None
+    assert slow_requests(scope, Decimal(4000), "5m") is None
 
 
 @pytest.mark.conformance
-@pytest.mark.parametrize("where", [{"exposed": True}, {"exposed": True, "gateway": "envoy"}, {}, {"mode": "knative", "exposed": True}], ids=str)
+@pytest.mark.parametrize(
+    "where", [{"exposed": True}, {"exposed": True, "gateway": "envoy"}, {}, {"mode": "knative", "exposed": True}], ids=str
+)
 def test_prometheus_reads_every_query(where, tmp_path):
     if PROMTOOL is None:
         pytest.skip("promtool is not here: set MLSPEC_JUDGES, or install prometheus")
@@ -237,6 +239,9 @@ def test_prometheus_reads_every_query(where, tmp_path):
     assert len(rules) > 60
 
 
+SUMMARIES = "--metrics-config=summary_latencies=true"
+
+
 def codes(tree, folder):
     (folder / ".git").mkdir(exist_ok=True)
     (folder / "mlspec.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
@@ -249,7 +254,7 @@ def codes(tree, folder):
     [
         ("sklearn", {"metric": "timeToFirstToken", "quantile": 0.9, "max": "1s"}, {}, "MLS-E840", "vLLM"),
         ("triton", {"metric": "latency", "quantile": 0.9, "max": "1s"}, {}, "MLS-E840", "summary_latencies"),
-        ("triton", {"metric": "latency", "quantile": 0.97, "max": "1s"}, {"args": ["--metrics-config=summary_latencies=true"]}, "MLS-E840", "0.97"),
+        ("triton", {"metric": "latency", "quantile": 0.97, "max": "1s"}, {"args": [SUMMARIES]}, "MLS-E840", "0.97"),
         ("tfserving", {"metric": "errorRate", "max": "1%"}, {}, "MLS-E840", "expose"),
         ("torchserve", {"metric": "latency", "quantile": 0.9, "max": "1s"}, {}, "MLS-E840", "expose"),
         ("custom", {"metric": "errorRate", "max": "1%"}, {}, "MLS-E840", "expose"),

@@ -74,9 +74,7 @@ def _histogram(series: str, unit: int, bounds: str) -> Histogram:
 
 _ENVOY = "0.5 1 5 10 25 50 100 250 500 1000 2500 5000 10000 30000 60000 300000 600000 1800000 3600000"
 _PYTHON = "0.005 0.01 0.025 0.05 0.075 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10"
-_VLLM = _histogram(
-    "vllm:e2e_request_latency_seconds", 1, "0.3 0.5 0.8 1 1.5 2 2.5 5 10 15 20 30 40 50 60 120 240 480 960 1920 7680"
-)
+_VLLM = _histogram("vllm:e2e_request_latency_seconds", 1, "0.3 0.5 0.8 1 1.5 2 2.5 5 10 15 20 30 40 50 60 120 240 480 960 1920 7680")
 _FIRST = _histogram(
     "vllm:time_to_first_token_seconds",
     1,
