@@ -261,12 +261,3 @@ def test_it_is_small_and_runs_on_python_3_9():
     text = read_program("check_data")
     ast.parse(text, feature_version=(3, 9))
     assert len(text.encode()) <= 16384
-
-
-def test_it_needs_the_gate_that_stands_beside_it_and_no_other(tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "check_data.py").write_text(read_program("check_data"))
-    done = subprocess.run(
-        [sys.executable, "-I", str(tmp_path / "elsewhere" / "check_data.py")], capture_output=True, text=True, check=False
-    )
-    assert "No module named 'gate'" in done.stderr

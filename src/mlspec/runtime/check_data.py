@@ -27,9 +27,8 @@ else:  # where it is mounted, mlspec is not installed, or another one is
 
 
 UTC = timezone.utc  # noqa: UP017
-MOST = 20_000_000  # values told apart in one column, by hashes of 64 bits: 160 MB
-SLICES = 1000  # values of a column that slices are made of
-WHOLE = 256 * 2**20  # bytes of a JSON file that is one array
+MOST = 20_000_000  # values told apart in a column, by hashes of 64 bits: 160 MB
+SLICES = 1000  # of a column
 FORMATS = {"parquet": "parquet", "csv": "csv", "jsonl": "json", "json": "json", "orc": "orc"}
 NUMBERS = "u?int|float|halffloat|double|decimal"
 TYPES = {
@@ -241,10 +240,10 @@ def open_data(data: str, form: str | None, columns: Map) -> tuple[Any, Any]:
     if form == "json":
         system, path = arrow(".fs").FileSystem.from_uri(data if "://" in data else Path(data).resolve().as_uri())
         info = system.get_file_info(path)
-        rows = json.loads(system.open_input_stream(path).read()) if info.is_file and info.size <= WHOLE else None
+        rows = json.loads(system.open_input_stream(path).read()) if info.is_file and info.size <= 2**28 else None
         if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
             return ds.dataset(pa.Table.from_pylist(rows)), info.mtime
-        raise Unable(f"{data}: expected one file, an array of objects, at most {WHOLE} bytes; or use jsonl")
+        raise Unable(f"{data}: expected one file, an array of objects, at most 256 MiB; or use jsonl")
     kind: Any = FORMATS[form]
     if form == "csv":  # where a schema says so, 01234 stays a text
         kinds = {"string": pa.string(), "category": pa.string(), "number": pa.float64()}
