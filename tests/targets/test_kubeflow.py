@@ -56,6 +56,8 @@ def test_becomes(made):
         (train, POD.format("search") + "/activeDeadlineSeconds", 14460),
         # inputs and outputs
         (train, TASK.format("fit") + "/inputs/artifacts/table", artifact("prepare", "table")),
+        (train, TASK.format("nodes") + "/inputs/parameters/table", value("prepare", "table-uri")),
+        (train, TASK.format("register") + "/inputs/parameters/fit-model-uri", value("fit", "model-uri")),
         (train, TASK.format("fit") + "/inputs/parameters/rate", {"componentInputParameter": "rate"}),
         (train, TASK.format("fit") + "/inputs/parameters/prepare-rows", value("prepare", "rows")),
         (train, TASK.format("fit") + "/inputs/parameters/search-best-depth", best("search", "depth")),
@@ -88,7 +90,7 @@ def test_becomes(made):
         ]),
         (train, STEP.format("register") + "/command", [
             "python3", "/mlspec/register.py", "--registry", "http://mlflow.ml.svc:5000", "--model", "rank",
-            "--source", "{{$.inputs.artifacts['fit-model'].uri}}", "--metrics", "{{$.inputs.artifacts['fit-metrics'].path}}",
+            "--source", "{{$.inputs.parameters['fit-model-uri']}}", "--metrics", "{{$.inputs.artifacts['fit-metrics'].path}}",
             "--tag", "project=shop", "--tag", "environment=live", "--tag", "pipeline=train",
             "--tag", "run={{$.inputs.parameters['run-id']}}", "--tag", "dataset.clicks=delta:12",
             "--alias", "challenger", "--output", "{{$.outputs.parameters['version'].output_file}}",
@@ -174,6 +176,8 @@ PREPARE = ("pipelines", "train", "steps", "prepare")
         (("pipelines", "train", "steps", "fit", "run"), "#!/usr/bin/env perl\nprint 1", "MLS-E820", "perl"),
         (("pipelines", "train", "steps", "nodes", "outputs", "weights"), "value", "MLS-E820", "outputs.weights"),
         (("pipelines", "nightly", "steps", "score", "output"), "s3://shop/${outputs.scores}", "MLS-E820", "output"),
+        (("datasets", "clicks", "uri"), "s3://shop/{{x}}", "MLS-E820", "datasets.clicks.uri"),
+        (("models", "rank", "uri"), "s3://shop/{{x}}", "MLS-E820", "models.rank.uri"),
         (("pipelines", "train", "parameters", "depth"), 2**53 + 1, "MLS-E823", "9007199254740992"),
     ],
 )  # fmt: skip

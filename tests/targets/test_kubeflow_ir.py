@@ -257,9 +257,21 @@ def test_other_pods_get_uris(launched):
     filled, _ = launched["train"].said["nodes"]
     settings = [filled[at + 1] for at, word in enumerate(filled) if word == "--set"]
     assert [value.split("=", 1)[1][:5] for value in settings] == ["s3://", "s3://"]
+    assert list(spec_inputs(launched["train"], "nodes")) == ["parameters"], "an artifact would be fetched in vain"
     job = json.loads(filled[filled.index("--object") + 1])
     assert job["kind"] == "TrainJob"
     assert {f"@{{{value.split('=', 1)[0]}}}" for value in settings} <= set(job["spec"]["trainer"]["command"])
+
+
+def spec_inputs(run, task):
+    return run.pipeline["root"]["dag"]["tasks"][task]["inputs"]
+
+
+def test_the_registry_gets_the_uri(launched):
+    arguments, _ = said(launched["train"], "register")
+    source = arguments[arguments.index("--source") + 1]
+    assert source.startswith("s3://")
+    assert source.endswith("/fit/model")
 
 
 def test_scores_lie_where_output_says(launched):

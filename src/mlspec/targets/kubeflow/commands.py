@@ -25,6 +25,8 @@ PYTHON = "python3"
 SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
 LONGEST = 30 * 86400
 """How many seconds are waited for what has no timeout."""
+ANNOUNCE = 'while [ "$1" != -- ]; do printf %s "$1" > "$2"; shift 2; done; shift; exec "$@"'
+"""Writes each first word into the file that the second one names, and goes on as the command behind ``--``."""
 SETTLING = 60
 """Seconds that a step which waits for other pods has left to clean up when their time is over."""
 
@@ -235,6 +237,17 @@ def deadline_of(plan: Plan, pipeline: str, step: Node) -> int | None:
     written = [plan.node.pipelines[pipeline].timeout, step.timeout]
     asked = [int(seconds(value)) for value in written if value is not None]
     return min(asked) if asked else None
+
+
+def announcing(work: Work, outputs: Mapping[str, str]) -> Work:
+    """Return work that first writes the URIs of some of its outputs into output parameters. ``outputs`` gives the parameter of each."""
+    told = [
+        placeholder
+        for name, key in outputs.items()
+        for placeholder in (f"{{{{$.outputs.artifacts['{name}'].uri}}}}", f"{{{{$.outputs.parameters['{key}'].output_file}}}}")
+    ]
+    command = ["sh", "-c", ANNOUNCE, "sh", *told, "--", *work.command]
+    return work._replace(command=command, kept={**work.kept, **dict.fromkeys(outputs.values(), "value")})
 
 
 def start_work(plan: Plan, pipeline: str, version: str, account: str) -> Work:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from mlspec.checks.steps import strings
 from mlspec.diagnostics import Finding, Found, code
 from mlspec.location import Path, format_path
 from mlspec.plan.node import Node
@@ -20,7 +21,7 @@ from mlspec.targets.kubeflow.commands import SHELLS, champion_of, compares, inte
 from mlspec.targets.kubeflow.names import settings
 from mlspec.targets.kubeflow.pipeline import JUDGING
 from mlspec.targets.kubeflow.references import split
-from mlspec.targets.kubeflow.wiring import REMOTE
+from mlspec.targets.kubeflow.wiring import REMOTE, inputs_of
 
 
 def check(plan: Plan) -> Iterator[Finding]:
@@ -42,6 +43,7 @@ def _step(plan: Plan, pipeline: str, name: str, step: Node, path: Path) -> Itera
         yield cannot(path, f"it runs a task of its own called `{name}` for the step `{other}`", "choose another name")
     if "executor-logs" in (step.outputs or ()):
         yield cannot((*path, "outputs", "executor-logs"), "it keeps the logs of a step under that name", "choose another name")
+    yield from _assets(plan, step)
     if kind in REMOTE:
         yield from _remote(path, step)
     else:
@@ -55,6 +57,18 @@ def _step(plan: Plan, pipeline: str, name: str, step: Node, path: Path) -> Itera
         yield from _script(path, step.run)
     if kind == "score":
         yield from _output(path, step)
+
+
+def _assets(plan: Plan, step: Node) -> Iterator[Finding]:
+    """Places and versions of data become arguments, in which ``{{`` is evaluated; that of the step itself is refused for every engine."""
+    used = {tuple(reference.split(".")) for reference in inputs_of(step).values() if reference.startswith(("datasets.", "models."))}
+    if kind_of(step) == "check":
+        used.add(("datasets", step.data))
+    for section, name in sorted(used):
+        tree = plan.tree[section][name]
+        for place, text in strings({"uri": tree["uri"], "version": tree.get("version")}, (section, name)):
+            if "{{" in text:
+                yield cannot(place, "it evaluates `{{` in what a step is given", "choose a place without it")
 
 
 def _pod(path: Path, step: Node) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlspec.plan.labels import contacts, labels
@@ -16,10 +16,10 @@ from mlspec.plan.node import Node
 from mlspec.plan.pipelines import kind_of
 from mlspec.plan.plan import Plan
 from mlspec.target import View
-from mlspec.targets.kubeflow.commands import LONGEST, SETTLING, Work, datasets_of, deadline_of, start_work, version_of, work_of
+from mlspec.targets.kubeflow.commands import LONGEST, SETTLING, Work, announcing, datasets_of, deadline_of, start_work, version_of, work_of
 from mlspec.targets.kubeflow.executors import container, pod
 from mlspec.targets.kubeflow.names import account_of, namespace_of, pipeline_object, runner_image, version_object
-from mlspec.targets.kubeflow.wiring import REMOTE, Wiring, artifact_type, outputs_of, parameter_type
+from mlspec.targets.kubeflow.wiring import REMOTE, Wiring, artifact_type, outputs_of, parameter_type, uri_of
 
 JUDGING = ("check", "gate", "register")
 """Kinds of steps that are never answered from the cache: what they judge or change lies outside the pipeline."""
@@ -37,6 +37,14 @@ class Task:
         self.kind = kind_of(self.step)
         self.wiring = Wiring(plan, pipeline, name)
         self.work = work_of(plan, pipeline, name, self.wiring)
+
+    def announce(self, outputs: set[str]) -> None:
+        """Let the task tell the URIs of these outputs.
+
+        Who needs a URI alone takes it as a parameter: the launcher of KFP fetches every artifact that is an input, however large.
+        """
+        if outputs:
+            self.work = announcing(self.work, {name: uri_of(self.step, name) for name in sorted(outputs)})
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -171,16 +179,25 @@ def followers_of(plan: Plan, pipeline: str) -> list[str]:
 
 def tasks_of(plan: Plan, pipeline: str, versions: dict[str, str]) -> list[Task | Start]:
     """Return the tasks of a pipeline. ``versions`` are the PipelineVersions of the pipelines that it starts."""
-    made: list[Task | Start] = [Task(plan, pipeline, name) for name in plan.node.pipelines[pipeline].steps]
-    awaited = {name for task in made for name in task.awaited}
-    last = sorted(task.name for task in made if task.name not in awaited)
-    taken = {task.name for task in made}
+    made = [Task(plan, pipeline, name) for name in plan.node.pipelines[pipeline].steps]
+    announced: dict[str, set[str]] = {}
+    for task in made:
+        for step, output in task.wiring.announced():
+            announced.setdefault(step, set()).add(output)
+    for task in made:
+        task.announce(announced.get(task.name, set()))
+    return [*made, *_starts(plan, pipeline, versions, made)]
+
+
+def _starts(plan: Plan, pipeline: str, versions: dict[str, str], tasks: list[Task]) -> Iterator[Start]:
+    awaited = {name for task in tasks for name in task.awaited}
+    last = sorted(task.name for task in tasks if task.name not in awaited)
+    taken = {task.name for task in tasks}
     for other in followers_of(plan, pipeline):
         name = f"start-{other}"
         while name in taken:
             name = f"{name}-run"
-        made.append(Start(plan, pipeline, name, other, versions[other], last))
-    return made
+        yield Start(plan, pipeline, name, other, versions[other], last)
 
 
 class Built:

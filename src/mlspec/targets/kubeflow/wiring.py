@@ -30,7 +30,7 @@ class Source(NamedTuple):
     """Where a run-time value comes from, the same wherever in the pipeline it is read."""
 
     kind: str
-    """``parameter``, ``artifact``, ``value``, ``best``, ``run``."""
+    """``parameter``, ``artifact``, ``uri`` (of an artifact), ``value``, ``best``, ``run``."""
     step: str
     name: str
 
@@ -53,6 +53,11 @@ def best_of(step: Node) -> str:
     return _free(BEST, outputs_of(step))
 
 
+def uri_of(step: Node, output: str) -> str:
+    """Return the name of the output parameter of a step that holds the URI of one of its artifacts."""
+    return _free(f"{output}-uri", outputs_of(step))
+
+
 class Wiring:
     """The inputs of one task, gathered while its strings are put together."""
 
@@ -68,7 +73,7 @@ class Wiring:
         for name, reference in inputs_of(self._node).items():
             for piece in self._read(reference):
                 if isinstance(piece, Source):
-                    self._name(piece, name)
+                    self._name(self._faced(piece), name)
 
     def text(self, written: str) -> str:
         """Return a string of the step with its references as placeholders."""
@@ -96,7 +101,7 @@ class Wiring:
         """Return what stands for ``steps.STEP.OUTPUT`` as a place in the object store."""
         (source,) = self._read(reference)
         assert isinstance(source, Source)
-        return f"{{{{$.inputs.artifacts['{self._name(source, _stem(source))}'].uri}}}}"
+        return self._placeholder(source._replace(kind="uri"))
 
     def run_id(self) -> str:
         """Return what stands for the id of the run."""
@@ -151,15 +156,20 @@ class Wiring:
         if source.step == self._step:
             if source.kind == "value":
                 return f"{{{{$.outputs.parameters['{source.name}'].output_file}}}}"
-            return f"{{{{$.outputs.artifacts['{source.name}'].{self._face}}}}}"
+            return f"{{{{$.outputs.artifacts['{source.name}'].{'uri' if self._remote else 'path'}}}}}"
+        source = self._faced(source)
         name = self._name(source, _stem(source))
         if source.kind == "artifact":
-            return f"{{{{$.inputs.artifacts['{name}'].{self._face}}}}}"
+            return f"{{{{$.inputs.artifacts['{name}'].path}}}}"
         return f"{{{{$.inputs.parameters['{name}']}}}}"
 
-    @property
-    def _face(self) -> str:
-        return "uri" if self._remote else "path"
+    def _faced(self, source: Source) -> Source:
+        """Return what is read of a source: other pods fetch an artifact themselves, so the step must not fetch it for them."""
+        return source._replace(kind="uri") if self._remote and source.kind == "artifact" else source
+
+    def announced(self) -> list[tuple[str, str]]:
+        """Return the artifacts whose URIs are read: step and output."""
+        return [(source.step, source.name) for source in self._names if source.kind == "uri"]
 
     def _name(self, source: Source, wanted: str) -> str:
         if source.step:
@@ -201,6 +211,9 @@ class Wiring:
             return {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}
         if source.kind == "value":
             return {"taskOutputParameter": {"producerTask": source.step, "outputParameterKey": source.name}}
+        if source.kind == "uri":
+            key = uri_of(self._pipeline.steps[source.step], source.name)
+            return {"taskOutputParameter": {"producerTask": source.step, "outputParameterKey": key}}
         key = best_of(self._pipeline.steps[source.step])
         return {
             "taskOutputParameter": {"producerTask": source.step, "outputParameterKey": key},
@@ -227,7 +240,8 @@ def _stem(source: Source) -> str:
         return f"params-{source.name}"
     if source.kind == "run":
         return "run-id"
-    return f"{source.step}-best-{source.name}" if source.kind == "best" else f"{source.step}-{source.name}"
+    stem = f"{source.step}-best-{source.name}" if source.kind == "best" else f"{source.step}-{source.name}"
+    return f"{stem}-uri" if source.kind == "uri" else stem
 
 
 def _free(wanted: str, taken: Any) -> str:
