@@ -18,3 +18,14 @@ def test_a_canary_beside_the_version_that_serves(tmp_path, monkeypatch, capsys):
         spec.write_text(SPEC.replace("VERSION", version))
         assert main(["compile"]) == 0
     assert "default/rank: version 1.0.0 goes on serving, the new one stands beside it as a canary" in capsys.readouterr().err
+
+
+def test_a_new_version_is_written_whole_by_one_compile(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    spec = tmp_path / "mlspec.yaml"
+    for strategy in ("rolling", "canary"):
+        for version in ("1.0.0", "1.1.0"):
+            spec.write_text(SPEC.replace("VERSION", version).replace("canary", strategy))
+            assert main(["compile"]) == 0
+            assert main(["check"]) == 0, capsys.readouterr().err
+    assert "rank 1.1.0" in (tmp_path / "deploy/shop/README.md").read_text()

@@ -244,6 +244,20 @@ def test_an_edit_by_hand_is_refused(tmp_path, capsys):
     assert "MLS-E610" in capsys.readouterr().err
 
 
+def test_projects_may_be_compiled_one_by_one_by_newer_versions(tmp_path, monkeypatch):
+    """The lock of one project alone knows what another wrote since."""
+    from mlspec.targets.github import workflow as made
+
+    folder = two(tmp_path / "r")
+    repository(tmp_path / "new", tulip=SPEC.replace("iris", "tulip"))
+    shutil.copytree(tmp_path / "new" / "tulip", folder / "later")
+    for version, path in (("0.1.0", folder / "iris"), ("0.1.1", folder / "rose"), ("0.1.2", folder / "iris"), ("0.1.3", folder / "later")):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / version))
+        monkeypatch.setattr(made, "__version__", version)
+        assert main(["compile", "--quiet", str(path)]) == 0
+        assert f"mlspec=={version}" in (folder / FILE).read_text()
+
+
 def test_a_project_left_out_as_unchanged_is_asked_when_the_workflow_changes(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = two(tmp_path / "r")

@@ -202,16 +202,57 @@ def gate_without_driver(subject: Subject) -> Iterator[Found]:
         thresholds: {online: {on: live, rules: [{metric: errorRate, max: 1%}]}}
         serving: {iris: {model: iris, rollout: {strategy: canary, steps: [10], gate: online}, expose: {host: iris.acme.example}}}
     """
+    if not _is_unsaid(subject):
+        for name, gate in _undriven(subject):
+            yield Found(
+                ("serving", name, "rollout", "gate"),
+                f"nothing asks the gate `{gate}`: the platform has no CI system and no Argo Rollouts",
+                "add `ci: [github]` (or another) to `platform`, or serve on kubernetes",
+            )
+
+
+@code("MLS-W255", "gate-without-repository", severity="warning")
+def gate_without_repository(subject: Subject) -> Iterator[Found]:
+    """A gate on a rollout is asked by the CI system of the repository, so the repository should be known.
+
+    Nothing is written for a CI system while neither `platform.repository` nor `platform.ci` says which one there is. The canary
+    then waits for a person who runs `mlspec rollout`.
+
+    Bad::
+
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        thresholds: {online: {on: live, rules: [{metric: errorRate, max: 1%}]}}
+        serving: {iris: {model: iris, rollout: {strategy: canary, steps: [10], gate: online}, expose: {host: iris.acme.example}}}
+
+    Good::
+
+        platform: {repository: {url: "https://github.com/acme/ml.git"}}
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        thresholds: {online: {on: live, rules: [{metric: errorRate, max: 1%}]}}
+        serving: {iris: {model: iris, rollout: {strategy: canary, steps: [10], gate: online}, expose: {host: iris.acme.example}}}
+    """
+    if _is_unsaid(subject):
+        for name, gate in _undriven(subject):
+            yield Found(
+                ("serving", name, "rollout", "gate"),
+                f"nothing asks the gate `{gate}` yet: no repository is known, so there is no CI system to ask it",
+                "add `repository: {url: ..}` or `ci: [github]` (or another) to `platform`",
+            )
+
+
+def _is_unsaid(subject: Subject) -> bool:
+    """Tell whether a spec says nothing of where it is kept and built."""
+    return not subject.platform.get("repository") and "ci" not in subject.tree.get("platform", {})
+
+
+def _undriven(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield the endpoints whose gate nothing asks, with the gate."""
     if subject.platform.get("serving", "kserve") == "kubernetes" or subject.platform.get("ci", True):
         return
     for name, endpoint in subject.serving.items():
         rollout = endpoint.get("rollout", {})
         if "gate" in rollout and rollout["strategy"] in ROLLOUT_FIELDS["gate"]:
-            yield Found(
-                ("serving", name, "rollout", "gate"),
-                f"nothing asks the gate `{rollout['gate']}`: the platform has no CI system and no Argo Rollouts",
-                "add `ci: [github]` (or another) to `platform`, or serve on kubernetes",
-            )
+            yield name, rollout["gate"]
 
 
 @code("MLS-E263", "traffic-to-itself")
@@ -443,6 +484,7 @@ CHECKS = (
     traffic_over_100,
     needs_expose,
     gate_without_driver,
+    gate_without_repository,
     traffic_to_itself,
     unusable_host,
     unusable_path,

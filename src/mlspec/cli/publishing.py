@@ -56,7 +56,10 @@ def _output(project: Compiled, environments: Sequence[str]) -> Output:
 
 
 def _others(root: str, outputs: Sequence[Output]) -> dict[str, str]:
-    """Return what other projects of a root own, where it matters: when a file outside a project's folder goes away."""
+    """Return what other projects of a root own, where it matters: when a file outside a project's folder goes away or changes.
+
+    Such a file may be shared (that of a CI system). Another project may have written it since, so that its lock alone knows it.
+    """
     wanted = {path for output in outputs for path in output.tree}
     leaving = [
         path
@@ -65,7 +68,7 @@ def _others(root: str, outputs: Sequence[Output]) -> dict[str, str]:
         for path in output.old.files
         if path not in wanted and not path.startswith(f"{output.folder}/")
     ]
-    if not leaving:
+    if not leaving and not any(_changes(root, output) for output in outputs):
         return {}
     from mlspec.lock import NAME, parse_lock
     from mlspec.source.files import find_specs
@@ -76,5 +79,25 @@ def _others(root: str, outputs: Sequence[Output]) -> dict[str, str]:
         lock = spec.with_name(NAME)
         name = lock.relative_to(root).as_posix()
         if name not in mine and lock.is_file():
-            owned.update(parse_lock(lock.read_bytes(), name).files)
+            for path, known in parse_lock(lock.read_bytes(), name).files.items():
+                if owned.setdefault(path, known) != known and known == _digest_of(Path(root, path)):
+                    owned[path] = known  # of projects that share a file, the one that wrote it last
     return owned
+
+
+def _changes(root: str, output: Output) -> bool:
+    """Tell whether a file outside a project's folder is another on the disk than both the new one and the one of its lock."""
+    from mlspec.artifacts import digest
+
+    known = output.old.files if output.old else {}
+    shared = (path for path in output.tree if not path.startswith(f"{output.folder}/"))
+    return any(_digest_of(Path(root, path)) not in (None, digest(output.tree[path]), known.get(path)) for path in shared)
+
+
+def _digest_of(file: Path) -> str | None:
+    from mlspec.artifacts import digest
+
+    try:
+        return digest(file.read_bytes())
+    except OSError:
+        return None

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
+from mlspec.plan.versions import versions
 from mlspec.target import View
 from mlspec.targets.readme.gates import bound_of, enforced_at
 
@@ -82,9 +83,7 @@ class PageView(View):
         return {
             "environment": plan.environment,
             "name": name,
-            "model": f"{entry.model} {plan.live.get(name, {}).get('version', model.version)}"
-            if model
-            else f"graph of {', '.join(self._members(entry.graph))}",
+            "model": f"{entry.model} {_standing(plan, name)}" if model else f"graph of {', '.join(self._members(entry.graph))}",
             "replicas": spell(replicas.min) if replicas.min == replicas.max else f"{replicas.min}–{replicas.max}",
             "address": f"{'https' if entry.expose.tls else 'http'}://{entry.expose.host}{entry.expose.path}"
             if entry.expose
@@ -310,3 +309,10 @@ def _column(about: Node) -> str:
     flags = [flag for flag in ("pii", "protected", "label", "key", "unique", "nullable") if about[flag]]
     bounds = [f"{key} {spell(about[key])}" for key in ("min", "max", "values") if about[key] is not None]
     return "; ".join([about.type, *bounds, *flags, *([about.description] if about.description else [])])
+
+
+def _standing(plan: Plan, endpoint: str) -> str:
+    """Return the version that answers, and the one that stands beside it to take its place."""
+    stable, *others = versions(plan, endpoint)
+    canary = [f", {version.version} beside it at {version.weight} %" for version in others if version.role == "canary"]
+    return "".join([stable.version, *canary])
