@@ -16,6 +16,9 @@ from prometheus_sample import plan_of
 
 from mlspec.compiler import Request, compile_specs
 from mlspec.plan.live import GATEWAYS, SERVERS, labels_of, live_query, samples_query, scope_of, slow_requests
+from mlspec.plan.versions import versions
+from mlspec.targets.kserve.access import PolicyView
+from mlspec.targets.prometheus.scraping import ScrapeView
 
 PLACES = [os.environ.get("MLSPEC_JUDGES", ""), os.environ["PATH"], str(Path.home() / ".cache" / "mlspec-judges" / "bin")]
 PROMTOOL = shutil.which("promtool", path=os.pathsep.join(filter(None, PLACES)))
@@ -215,6 +218,13 @@ def test_slow_requests_lie_evenly_between_two_bounds(tmp_path):
     exact, _ = slow_requests(scope, Decimal("0.1"), "5m")
     assert exact.count("_bucket") == 1
     assert slow_requests(scope, Decimal(4000), "5m") is None
+
+
+@pytest.mark.parametrize(("runtime", "port"), [("sklearn", 8080), ("triton", 8002), ("mlserver", 8082), ("vllm", 8000)])
+def test_the_port_that_is_scraped_is_open_to_monitoring(runtime, port, tmp_path):
+    made = plan(tmp_path, runtime)
+    policy = PolicyView(made, "m", versions(made, "m"))
+    assert policy.metrics_port == ScrapeView(made, "m").port == port
 
 
 @pytest.mark.conformance

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from mlspec.names import object_name
 from mlspec.plan.labels import contacts, labels
+from mlspec.plan.live import SERVERS, family_of
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
 from mlspec.target import View
-from mlspec.targets.kserve.runtimes import SERVERS
 from mlspec.targets.kserve.version import Version
 
 
@@ -102,8 +102,8 @@ class PolicyView(ComponentView):
     @property
     def metrics_port(self) -> int:
         """The port that serves metrics."""
-        server = SERVERS.get(self._versions[0].runtime) if self._versions else None
-        return server.port if server else 8080
+        family = family_of(self._versions[0].runtime) if self._versions else None
+        return SERVERS[family].port if family else 8080
 
     @property
     def _reached(self) -> list[str]:
