@@ -20,7 +20,7 @@ def render(plan: Plan) -> Iterator[Rendering]:
     if data:
         yield Rendering("kubeflow/runtime.yaml.j2", RuntimeView(plan, data), f"{plan.folder}/runtime.yaml")
     built = build_all(plan, config)
-    versions = {name: entry.version() for name, entry in built.items()}
+    versions = {name: entry.version for name, entry in built.items()}
     for name in sorted(built):
         file = f"{plan.folder}/pipeline-{name}.yaml"
         yield Rendering("kubeflow/pipeline.yaml.j2", PipelineView(plan, name), file)

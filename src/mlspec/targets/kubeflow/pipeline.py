@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from mlspec.plan.labels import contacts, labels
@@ -207,7 +208,7 @@ class Built:
         self._plan, self._pipeline, self._config = plan, pipeline, config
         self._tasks = tasks_of(plan, pipeline, versions)
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, Any]:
         """The parameters of the pipeline, each with its type and its value."""
         written = self._plan.node.pipelines[self._pipeline].parameters
@@ -216,28 +217,29 @@ class Built:
             for name, value in sorted(written.items() if written else ())
         }
 
-    @property
+    @cached_property
     def tasks(self) -> dict[str, Any]:
         """The tasks by name."""
         return _by_name((task.name, task.task()) for task in self._tasks)
 
-    @property
+    @cached_property
     def components(self) -> dict[str, Any]:
         """The components by name."""
         return _by_name((f"comp-{task.name}", task.component()) for task in self._tasks)
 
-    @property
+    @cached_property
     def executors(self) -> dict[str, Any]:
         """The containers by name."""
         return _by_name((f"exec-{task.name}", task.executor()) for task in self._tasks)
 
-    @property
+    @cached_property
     def pods(self) -> dict[str, Any]:
         """What is special about the pods of the containers."""
         return _by_name((f"exec-{task.name}", task.pod(self._config)) for task in self._tasks)
 
+    @cached_property
     def version(self) -> str:
-        """Return the name of the version: another spec, another name, since the spec of a version cannot change."""
+        """The name of the version: another spec, another name, since the spec of a version cannot change."""
         whole = [self.parameters, self.tasks, self.components, self.executors, self.pods, namespace_of(self._plan)]
         patches = [entry for entry in self._plan.tree.get("patches") or () if entry["target"].get("kind") == "PipelineVersion"]
         text = json.dumps([whole, patches], sort_keys=True, ensure_ascii=False, default=str)
@@ -258,7 +260,7 @@ def build_all(plan: Plan, config: str) -> dict[str, Built]:
         assert ready, "the checks refuse pipelines that start each other in a circle"
         for name in ready:
             made[name] = Built(plan, name, config, versions)
-            versions[name] = made[name].version()
+            versions[name] = made[name].version
         waiting = [name for name in waiting if name not in versions]
     return made
 
@@ -313,7 +315,7 @@ class VersionView(PipelineView):
     @property
     def name(self) -> str:
         """The name of the version, which changes with its content."""
-        return self._parts.version()
+        return self._parts.version
 
     @property
     def pipeline(self) -> str:
