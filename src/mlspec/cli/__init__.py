@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compile": ("Every day", "Write the manifests of specs into the repository, or elsewhere."),
     "check": ("Every day", "Say whether the compiled files are what the specs compile to."),
     "init": ("Every day", "Write a first mlspec.yaml."),
+    "gate": ("Every day", "Hold metrics or data against the rules of a threshold."),
     "fmt": ("Every day", "Bring specs into one layout; comments stay."),
     "explain": ("To understand", "Show the manual page of a code."),
     "why": ("To understand", "Say which spec line and template line made a line of a manifest."),
