@@ -64,8 +64,8 @@ class ProjectView(DeliveryView):
 
     @property
     def destinations(self) -> list[dict[str, str]]:
-        """The namespaces and clusters of its environments, and no others."""
-        made = [{**_cluster(plan), "namespace": plan.namespace} for plan in self._plans]
+        """The namespaces and clusters of its environments and of their pipelines, and no others."""
+        made = [{**_cluster(plan), "namespace": namespace} for plan in self._plans for namespace in _namespaces(plan)]
         return [entry for at, entry in enumerate(made) if entry not in made[:at]]
 
 
@@ -110,8 +110,10 @@ class ApplicationView(DeliveryView):
 
     @property
     def namespace_labels(self) -> dict[str, str]:
-        """Labels of the namespace: restricted pods, and Katib's injection where a pipeline tunes."""
+        """Labels of the namespace: restricted pods where that is possible, and Katib's injection where a pipeline tunes."""
         made = {"pod-security.kubernetes.io/enforce": "restricted"}
+        if _admits_driver(self._plan):
+            made = {"pod-security.kubernetes.io/enforce": "baseline", "pod-security.kubernetes.io/warn": "restricted"}
         if any("tune" in step for pipeline in self._plan.tree["pipelines"].values() for step in pipeline["steps"].values()):
             made["katib.kubeflow.org/metrics-collector-injection"] = "enabled"
         return made
@@ -120,6 +122,24 @@ class ApplicationView(DeliveryView):
     def ignored(self) -> list[dict[str, Any]]:
         """Fields that controllers own, and nothing else: KServe writes defaults of its components' containers."""
         return []
+
+
+def _admits_driver(plan: Plan) -> bool:
+    """Tell whether pods run in the environment's namespace that Kubeflow makes and that a restricted one would refuse.
+
+    Kubeflow Pipelines sets the security of the pods of its own drivers and launchers since 2.16 (kubeflow/pipelines#12782).
+    """
+    settings = plan.node.platform.pipelines.kubeflow
+    if settings is None or not plan.tree["pipelines"] or settings.namespace not in (None, plan.namespace):
+        return False
+    return tuple(map(int, str(settings.version).removeprefix("v").split(".")[:2])) < (2, 16)
+
+
+def _namespaces(plan: Plan) -> list[str]:
+    """Return the namespaces that an environment's objects lie in: its own, and the one that its pipelines are kept in."""
+    settings = plan.node.platform.pipelines.kubeflow
+    kept = settings.namespace if settings is not None and plan.tree["pipelines"] else None
+    return [plan.namespace, *([kept] if kept not in (None, plan.namespace) else [])]
 
 
 def _cluster(plan: Plan) -> dict[str, str]:
