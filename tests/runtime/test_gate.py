@@ -224,7 +224,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(JSON, JSON, JSON)
 def test_whatever_is_given_is_judged_and_only_numbers_pass(metrics, slices, champion):
     made = rules_of(rule(min="0"), rule(forEach="g", min="0"), rule(across="g", maxGap="1"), rule(**MORE))
