@@ -1,0 +1,128 @@
+"""One clone of a repository: where it lies, what its branches are, who commits."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from mlspec.diagnostics import Unable
+from mlspec.repository.git import Git
+
+_HEADS = "refs/heads/"
+
+
+class Clone(NamedTuple):
+    """A clone. All folders are absolute."""
+
+    git: Git
+    root: Path | None
+    """The folder of its work tree; None for a bare repository."""
+    folder: Path
+    """The git folder: of this work tree, where it is one of several."""
+    common: Path
+    """The git folder that all work trees share."""
+    shallow: bool
+    algorithm: str
+    """The hash of its objects: sha1 or sha256."""
+
+    def relative(self, path: Path) -> str:
+        """Return a path from the root of the repository. Raises Unable (status 2) when it leads out."""
+        if self.root is None:
+            found = os.path.normpath(path)
+        else:
+            there = os.path.abspath(path)  # noqa: PTH100 - the last part may be a link, which is judged later
+            real = os.path.join(os.path.realpath(os.path.dirname(there)), os.path.basename(there))  # noqa: PTH118, PTH119, PTH120
+            found = os.path.relpath(real, os.path.realpath(self.root))
+        if found == ".." or found.startswith(("../", "/")):
+            raise Unable(f"{path} is not in the repository {self.root or self.folder}", "name paths of one repository", status=2)
+        return found.replace(os.sep, "/")
+
+
+def open_clone(path: Path) -> Clone:
+    """Return the clone that a path lies in; the path itself need not exist (any more). Raises Unable when there is none."""
+    there = Path(os.path.abspath(path))  # noqa: PTH100
+    folder = next((above for above in (there, *there.parents) if above.is_dir()), Path("/"))
+    git = Git(folder)
+    asked = ("--is-bare-repository", "--is-inside-work-tree", "--is-shallow-repository", "--show-object-format")
+    bare, inside, shallow, algorithm = git.run("rev-parse", *asked).text.split("\n")
+    own, common = (Path(git.run("rev-parse", "--path-format=absolute", what).text) for what in ("--git-dir", "--git-common-dir"))
+    if inside == "true":
+        root = Path(git.run("rev-parse", "--path-format=absolute", "--show-toplevel").text)
+        return Clone(Git(root), root, own, common, shallow == "true", algorithm)
+    if bare != "true":
+        raise Unable(f"{folder} is inside the git folder of a repository", "go to its work tree")
+    return Clone(Git(own), None, own, common, shallow == "true", algorithm)
+
+
+def checked_out(clone: Clone) -> str | None:
+    """Return the branch that is checked out, which may have no commit yet; None for a detached head."""
+    found = clone.git.attempt("symbolic-ref", "--quiet", "HEAD")
+    return found.text.removeprefix(_HEADS) if found.status == 0 and found.text.startswith(_HEADS) else None
+
+
+def ref_of(clone: Clone, branch: str) -> str:
+    """Return the full name of a branch. Raises Unable (status 2) for what cannot be a branch's name."""
+    ref = _HEADS + branch.removeprefix(_HEADS)
+    if branch in {"", "HEAD"} or branch.startswith("-") or clone.git.attempt("check-ref-format", ref).status:
+        raise Unable(f"{branch!a} cannot be the name of a branch", "give a branch's name, such as main", status=2)
+    return ref
+
+
+def find_commit(clone: Clone, ref: str) -> str | None:
+    """Return the commit of a full ref name (or an object id); None when there is none."""
+    found = clone.git.attempt("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    return found.text if found.status == 0 else None
+
+
+def resolve(clone: Clone, revision: str) -> str:
+    """Return the commit that people mean by a revision. Raises Unable (status 2) when there is none here."""
+    found = find_commit(clone, revision)
+    if found is None or not re.fullmatch(r"[0-9a-f]{40,64}", found):
+        help_ = "fetch it first: this clone is shallow (git fetch --unshallow)" if clone.shallow else "give a branch, a tag or a commit"
+        raise Unable(f"there is no commit {revision!a} in this clone", help_, status=2)
+    return found
+
+
+def is_ancestor(clone: Clone, older: str, newer: str) -> bool:
+    """Tell whether one commit is the other, or lies in its history as far as this clone has it."""
+    return clone.git.attempt("merge-base", "--is-ancestor", older, newer).status == 0
+
+
+def worktree_of(clone: Clone, ref: str) -> Path | None:
+    """Return the work tree that has a branch checked out; None when no one has."""
+    tree: Path | None = None
+    for line in os.fsdecode(clone.git.run("worktree", "list", "--porcelain", "-z").out).split("\0"):
+        word, _, value = line.partition(" ")
+        if word == "worktree":
+            tree = Path(value)
+        elif word == "bare":
+            tree = None
+        elif word == "branch" and value == ref and tree is not None and tree.is_dir():
+            return tree
+    return None
+
+
+def identity(clone: Clone, name: str | None, email: str | None) -> dict[str, str]:
+    """Return the variables that name author and committer: as given, else by GIT_AUTHOR_* and GIT_COMMITTER_*, else by git's configuration.
+
+    Raises Unable (status 2) for a name that cannot stand in a commit, (status 3) when nobody is named.
+    """
+    given = {"NAME": name, "EMAIL": email}
+    for word, value in given.items():
+        if value is not None and (not value.strip() or re.search(r"[<>\x00-\x1f\x7f]", value)):
+            raise Unable(f"{value!a} cannot stand in a commit as the author's {word.lower()}", "leave out <, > and line ends", status=2)
+    set_ = {f"GIT_{who}_{word}": value for who in ("AUTHOR", "COMMITTER") for word, value in given.items() if value is not None}
+    author = {key: value for key in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL") if (value := set_.get(key) or os.environ.get(key))}
+    for key, value in author.items():
+        committer = key.replace("AUTHOR", "COMMITTER")
+        if not os.environ.get(committer):
+            set_.setdefault(committer, value)
+    for who in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
+        if clone.git.attempt("var", who, variables=set_).status:
+            raise Unable(
+                "git does not know who commits",
+                "give --author-name and --author-email, set GIT_AUTHOR_NAME and GIT_AUTHOR_EMAIL, or git config user.name and user.email",
+            )
+    return set_

@@ -1,0 +1,272 @@
+"""The git binary: called with an argument list and a locked-down configuration, within a time limit, its output bounded."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from mlspec.diagnostics import Unable
+
+OLDEST = (2, 31)
+"""The oldest git that has every option used here."""
+LOCAL_S, REMOTE_S = 120.0, 300.0
+"""Seconds that a command may take: one that works on the disk, and one that speaks to a remote."""
+OUTPUT_BYTES = 1 << 30
+_CHUNK = 1 << 16
+_NO_CREDENTIALS = re.compile(
+    r"could not read (Username|Password)|terminal prompts disabled|Authentication failed|Permission denied \(|HTTP 40[13]"
+)
+_NO_REMOTE = re.compile(
+    r"Could not resolve host|unable to access|Could not read from remote|does not appear to be a git|Connection (refused|timed)"
+)
+
+_CONFIGURATION = (
+    # Nothing of the repository's runs: hooks, monitors, filters, other transports, signers, maintenance.
+    ("core.hooksPath", os.devnull),
+    ("core.fsmonitor", "false"),
+    ("core.attributesFile", os.devnull),
+    ("core.alternateRefsCommand", "true"),
+    ("protocol.ext.allow", "never"),
+    ("submodule.recurse", "false"),
+    ("fetch.recurseSubmodules", "no"),
+    ("fetch.prune", "false"),
+    ("push.recurseSubmodules", "no"),
+    ("push.gpgSign", "false"),
+    ("push.followTags", "false"),
+    ("commit.gpgSign", "false"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("credential.interactive", "false"),
+    ("core.askPass", ""),
+    # What a person likes must not change what is written or read.
+    ("core.splitIndex", "false"),
+    ("core.untrackedCache", "false"),
+    ("core.logAllRefUpdates", "true"),
+    ("i18n.commitEncoding", "UTF-8"),
+    ("i18n.logOutputEncoding", "UTF-8"),
+    ("user.useConfigOnly", "true"),
+)
+_KEPT = frozenset(
+    f"GIT_{name}"
+    for name in (  # noqa: SIM905
+        "AUTHOR_NAME AUTHOR_EMAIL AUTHOR_DATE COMMITTER_NAME COMMITTER_EMAIL COMMITTER_DATE SSH SSH_COMMAND SSH_VARIANT "
+        "SSL_CAINFO SSL_CAPATH SSL_CERT SSL_KEY SSL_NO_VERIFY SSL_VERSION HTTP_USER_AGENT HTTP_LOW_SPEED_LIMIT HTTP_LOW_SPEED_TIME "
+        "HTTP_PROXY_AUTHMETHOD CONFIG_GLOBAL CONFIG_SYSTEM CONFIG_NOSYSTEM CONFIG_COUNT CEILING_DIRECTORIES EXEC_PATH TEMPLATE_DIR"
+    ).split()
+)
+_SET = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+    "SSH_ASKPASS": "",
+    "SSH_ASKPASS_REQUIRE": "never",
+    "GCM_INTERACTIVE": "never",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_EDITOR": "false",
+    "GIT_PAGER": "cat",
+    "LC_ALL": "C",
+    "LANGUAGE": "C",
+}
+
+
+class Result(NamedTuple):
+    """What a command said."""
+
+    status: int
+    out: bytes
+    error: str
+
+    @property
+    def text(self) -> str:
+        """The output as text, without the line end."""
+        return os.fsdecode(self.out).removesuffix("\n")
+
+
+class Git:
+    """Git, standing in one folder."""
+
+    __slots__ = ("_environment", "folder")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._environment = _environment()
+
+    def run(
+        self,
+        *arguments: str,
+        input: bytes = b"",  # noqa: A002
+        seconds: float = LOCAL_S,
+        variables: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Run a command and return what it said; ``variables`` are set in its environment.
+
+        Raises Unable when git is missing or too old, does not end in time, says too much, or fails.
+        """
+        result = self.attempt(*arguments, input=input, seconds=seconds, variables=variables)
+        if result.status:
+            raise explain(result.error, arguments[0])
+        return result
+
+    def attempt(
+        self,
+        *arguments: str,
+        input: bytes = b"",  # noqa: A002
+        seconds: float = LOCAL_S,
+        variables: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Run a command that may fail. Raises Unable when it cannot be run, does not end in time, or says too much."""
+        settings = [word for key, value in _CONFIGURATION for word in ("-c", f"{key}={value}")]
+        line = [_binary(), *settings, *arguments]
+        try:
+            process = subprocess.Popen(
+                line,
+                cwd=self.folder,
+                env={**self._environment, **(variables or {})},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                # A group of its own can be ended as a whole, and has no terminal on which ssh could ask.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Unable(f"git cannot be run: {error.strerror}", "check the folder, and that git can be executed") from None
+        try:
+            out, said = _converse(process, input, seconds, arguments[0])
+            return Result(process.wait(), out, said.decode("utf-8", "replace"))
+        except BaseException:
+            _end(process)
+            raise
+
+
+def explain(said: str, command: str) -> Unable:
+    """Return what a failure of git means, and what to do about it."""
+    lines = [line.strip() for line in redacted(said).splitlines() if line.strip()]
+    last = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "it said nothing")
+    last = last.removeprefix("fatal: ").removeprefix("error: ")
+    if "dubious ownership" in said:
+        found = re.search(r"dubious ownership in repository at '(.*?)'", said)
+        folder = found[1] if found else "FOLDER"
+        return Unable(
+            f"git does not trust {folder}: it belongs to another user",
+            f"if you do: git config --global --add safe.directory {folder}",
+        )
+    if "not a git repository" in said:
+        return Unable("this is no git repository", "run git init, or name a path inside a repository")
+    if _NO_CREDENTIALS.search(said):
+        return Unable(
+            f"the remote wants credentials that git does not have: {last}", "give git a credential helper, a token or a key; it never asks"
+        )
+    if _NO_REMOTE.search(said):
+        return Unable(f"the remote cannot be reached: {last}", "check its address (git remote -v) and the network")
+    return Unable(f"git {command} failed: {last}", "see whether git itself works here; mlspec doctor looks around")
+
+
+def redacted(text: str) -> str:
+    """Return a text without the names and passwords in its URLs."""
+    return re.sub(r"(?<=://)[^/@\s']*@", "", text)
+
+
+@cache
+def _binary() -> str:
+    """Return the path of git. Raises Unable when there is none, or one that is too old."""
+    found = shutil.which("git")
+    if found is None:
+        raise Unable("git is not on the PATH", f"install git {'.'.join(map(str, OLDEST))} or newer")
+    try:
+        said = subprocess.run([found, "--version"], capture_output=True, timeout=LOCAL_S, check=True, env=_environment()).stdout
+    except (OSError, subprocess.SubprocessError):
+        raise Unable(f"{found} cannot be run", "install git anew") from None
+    version = re.search(rb"(\d+)\.(\d+)", said)
+    if version is None or (int(version[1]), int(version[2])) < OLDEST:
+        shown = said.decode("utf-8", "replace").strip().removeprefix("git version ")
+        raise Unable(f"git is of version {shown}", f"install git {'.'.join(map(str, OLDEST))} or newer")
+    return found
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment for git: nothing in it points to another repository, asks, or speaks another language."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name in _KEPT or name.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))
+    }
+    return {**kept, **_SET}
+
+
+def _converse(process: subprocess.Popen[bytes], data: bytes, seconds: float, command: str) -> tuple[bytes, bytes]:
+    """Write and read until the process has said all. Raises Unable past the time limit or the bound of the output."""
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    until = time.monotonic() + seconds
+    said: dict[IO[bytes], bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
+    left = memoryview(data)
+    with selectors.DefaultSelector() as selector:
+        for stream in said:
+            selector.register(stream, selectors.EVENT_READ)
+        if left:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+        else:
+            process.stdin.close()
+        while selector.get_map():
+            ready = selector.select(max(0.0, until - time.monotonic()))
+            if time.monotonic() >= until:
+                raise Unable(f"git {command} did not end within {seconds:g} s", "check the network and the remote, then run again")
+            for key, _ in ready:
+                if key.fileobj is process.stdin:
+                    left = _write(process.stdin, left)
+                    if not left:
+                        selector.unregister(process.stdin)
+                        process.stdin.close()
+                    continue
+                stream = key.fileobj  # type: ignore[assignment]
+                chunk = os.read(stream.fileno(), _CHUNK)
+                if not chunk:
+                    selector.unregister(stream)
+                    stream.close()
+                    continue
+                said[stream] += chunk
+                if len(said[stream]) > OUTPUT_BYTES:
+                    raise Unable(f"git {command} says more than {OUTPUT_BYTES >> 20} MiB", "name fewer paths")
+    try:
+        process.wait(max(0.1, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise Unable(f"git {command} did not end within {seconds:g} s", "run again") from None
+    return bytes(said[process.stdout]), bytes(said[process.stderr])
+
+
+def _write(stream: IO[bytes], left: memoryview) -> memoryview:
+    """Write what fits; nothing is left when the process does not listen any more."""
+    try:
+        return left[os.write(stream.fileno(), left[:_CHUNK]) :]
+    except BlockingIOError:
+        return left
+    except BrokenPipeError:
+        return left[:0]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream and not stream.closed:
+            try:
+                stream.close()
+            except OSError:
+                continue

@@ -1,0 +1,166 @@
+"""Trees of revisions: what is in them, read without checking anything out; and a copy of what a compilation may read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from mlspec.diagnostics import Unable
+from mlspec.repository.clone import Clone
+
+FILE, EXECUTABLE, LINK, MODULE = "100644", "100755", "120000", "160000"
+COPIED_BYTES = 6 * 1024 * 1024
+"""The reader takes no file of more than 5 MiB; one that is larger stays a larger one."""
+_NOWHERE = "/dev/null/outside"
+"""Where links point that lead out of the repository: reading them fails, and nothing can be put there."""
+_NEVER_READ = frozenset(
+    (  # noqa: SIM905
+        ".avif .bin .bz2 .c .cc .class .cpp .css .csv .dll .exe .gif .go .gz .h .h5 .hpp .ico .ipynb .jar .java .jpeg .jpg .js .jsx .kt "
+        ".mp3 .mp4 .npy .npz .onnx .parquet .pb .pdf .pkl .png .pt .pth .py .pyc .pyi .rs .safetensors .scala .so .svg .tar .tgz .ts .tsv "
+        ".tsx .ttf .wasm .webp .whl .woff .woff2 .xz .zip .zst"
+    ).split()
+)
+
+
+class Entry(NamedTuple):
+    """One entry of a tree."""
+
+    mode: str
+    object: str
+    size: int
+    """Bytes; -1 for a submodule."""
+
+
+def list_tree(clone: Clone, commit: str) -> dict[str, Entry]:
+    """Return all entries of a commit's tree by path: files, links and submodules. ``commit`` is an object id."""
+    entries: dict[str, Entry] = {}
+    for line in clone.git.run("ls-tree", "-r", "-z", "--long", "--full-tree", commit).out.split(b"\0"):
+        if line:
+            facts, _, path = line.partition(b"\t")
+            mode, _, name, size = facts.decode("ascii").split()
+            entries[os.fsdecode(path)] = Entry(mode, name, -1 if size == "-" else int(size))
+    return entries
+
+
+def read_objects(clone: Clone, objects: Iterable[str]) -> dict[str, bytes]:
+    """Return the contents of some blobs by object id. Raises Unable for one that is not here (a partial clone, offline)."""
+    wanted = list(dict.fromkeys(objects))
+    if not wanted:
+        return {}
+    out = memoryview(clone.git.run("cat-file", "--batch", input="".join(f"{name}\n" for name in wanted).encode()).out)
+    found: dict[str, bytes] = {}
+    at = 0
+    for name in wanted:
+        end = at + bytes(out[at : at + 200]).index(b"\n")
+        facts = bytes(out[at:end]).split()
+        if len(facts) != 3 or facts[1] != b"blob":
+            raise Unable(f"this clone lacks the object {name}", "fetch it; a partial clone needs its remote")
+        size = int(facts[2])
+        found[name] = bytes(out[end + 1 : end + 1 + size])
+        at = end + 1 + size + 1
+    return found
+
+
+def read_tree(clone: Clone, commit: str, select: Callable[[str], bool] = lambda _: True) -> dict[str, bytes]:
+    """Return the files of a commit by path, those that ``select`` wants; links and submodules are left out."""
+    entries = {path: entry for path, entry in list_tree(clone, commit).items() if entry.mode in {FILE, EXECUTABLE} and select(path)}
+    contents = read_objects(clone, (entry.object for entry in entries.values()))
+    return {path: contents[entry.object] for path, entry in entries.items()}
+
+
+class Checkout:
+    """A copy of the files of one commit, in a folder of its own that counts as the root of a repository."""
+
+    __slots__ = ("_clone", "_there", "commit", "entries", "folder")
+
+    def __init__(self, clone: Clone, commit: str, folder: Path) -> None:
+        self._clone, self.commit, self.folder = clone, commit, folder
+        self.entries = list_tree(clone, commit)
+        self._there: set[str] = set()
+
+    def bring(self, paths: Iterable[str]) -> None:
+        """Copy more files of the commit; those that are there already, or not in the commit, are passed over."""
+        wanted = [path for path in paths if path in self.entries and path not in self._there]
+        self._there.update(wanted)
+        files = {path: self.entries[path] for path in wanted if self.entries[path].mode in {FILE, EXECUTABLE}}
+        contents = read_objects(self._clone, (entry.object for entry in files.values()))
+        made: set[str] = set()
+        for path, entry in files.items():
+            if _is_odd(path):
+                raise Unable(f"the commit {self.commit[:12]} has a file {path!a}, which no checkout may have", "look who made that commit")
+            self._make_folders(path, made)
+            handle = os.open(self.folder / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(contents[entry.object])
+            if entry.mode == EXECUTABLE:
+                (self.folder / path).chmod(0o700)
+        for path in wanted:
+            if self.entries[path].mode == MODULE and not _is_odd(path):
+                self._make_folders(path + "/", made)
+        # Links come last, so that no file was written through one.
+        links = [path for path in wanted if self.entries[path].mode == LINK and not _is_odd(path)]
+        targets = read_objects(self._clone, (self.entries[path].object for path in links))
+        for path in links:
+            self._make_folders(path, made)
+            target = os.fsdecode(targets[self.entries[path].object])
+            (self.folder / path).symlink_to(target if self._stays_inside(path, target) else _NOWHERE)
+
+    def _make_folders(self, path: str, made: set[str]) -> None:
+        above = path.rpartition("/")[0]
+        if above and above not in made:
+            (self.folder / above).mkdir(parents=True, exist_ok=True, mode=0o700)
+            made.add(above)
+
+    def _stays_inside(self, path: str, target: str) -> bool:
+        """Tell whether a link leads to a place in the tree without going through another link."""
+        there = os.path.normpath(os.path.join(os.path.dirname(path), target))  # noqa: PTH118, PTH120
+        if target.startswith("/") or "\0" in target or there == ".." or there.startswith("../") or _is_odd(there):
+            return False
+        parts = there.split("/")
+        above = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+        return all(part not in self.entries or self.entries[part].mode != LINK for part in above)
+
+
+def checkout(clone: Clone, commit: str, folder: Path) -> Checkout:
+    """Copy into an empty folder what a compilation of a commit may read, and return the copy.
+
+    ``commit`` is an object id (see ``mlspec.repository.clone.resolve``), ``folder`` an empty one (see
+    ``mlspec.repository.temporary``); it gets an empty ``.git``, so that ``compile_specs`` takes it for the root of the
+    repository. Copied are all files but those that locks own, those that are larger than any spec may be, and those
+    whose names say that they are code, pictures, data or archives; ``Checkout.bring`` copies more. Nothing runs: no hook,
+    no filter. A link that leads out of the tree leads nowhere in the copy. Raises Unable when an object is missing.
+    """
+    copy = Checkout(clone, commit, folder)
+    (folder / ".git").mkdir(mode=0o700)
+    locks = [path for path, entry in copy.entries.items() if path.rpartition("/")[2] == "mlspec.lock" and entry.mode in {FILE, EXECUTABLE}]
+    copy.bring(locks)
+    owned: set[str] = set()
+    for lock in locks:
+        owned |= owned_by((folder / lock).read_bytes())
+    copy.bring(path for path, entry in copy.entries.items() if path not in owned and _may_be_read(path, entry))
+    return copy
+
+
+def owned_by(lock: bytes) -> set[str]:
+    """Return the files that a lock owns, whatever else may be wrong with it."""
+    _, _, files = lock.decode("utf-8", "replace").partition("\nfiles:\n")
+    return set(re.findall(r'^  "([^"\\]+)": "sha256:', files, re.MULTILINE))
+
+
+def _may_be_read(path: str, entry: Entry) -> bool:
+    if path.startswith(".mlspec/"):
+        return True
+    return entry.size <= COPIED_BYTES and os.path.splitext(path)[1].lower() not in _NEVER_READ  # noqa: PTH122
+
+
+def _is_odd(path: str) -> bool:
+    """Tell whether a path is one that git itself would not check out."""
+    return any(part in {"", ".", ".."} or part.lower() in {".git", "git~1"} for part in path.split("/"))
+
+
+def paths_below(entries: Mapping[str, Entry], path: str) -> bool:
+    """Tell whether a commit has a path, as a file or as a folder."""
+    return path == "." or path in entries or any(known.startswith(f"{path}/") for known in entries)
