@@ -184,7 +184,7 @@ def shares(bad, total):
 
 def drift(value, metric="psi", column='column="age",', rows=1000):
     made = {f'mlspec_drift{{{KNOWN},{column}metric="{metric}"}}': f"{value}x200"}
-    return {**made, f'mlspec_monitor_rows{{{KNOWN},task="drift"}}': f"{rows}x200"}
+    return {**made, f'mlspec_monitor_rows{{{KNOWN},job="mlspec-drift"}}': f"{rows}x200"}
 
 
 def gauge(name, value):
@@ -227,7 +227,7 @@ FIRES = {
     "comparison never ran": ('alertname="MonitorNotReporting",task="drift"', {}, 40),
     "comparison stopped": (
         'alertname="MonitorNotReporting",task="bias"',
-        {f'mlspec_monitor_last_success_seconds{{{KNOWN},task="bias"}}': "0x200"},
+        {f'mlspec_monitor_last_success_seconds{{{KNOWN},job="mlspec-bias"}}': "0x200"},
         110,
     ),
 }
@@ -266,12 +266,12 @@ SILENT = {
     "gateway counts": ('alertname="MetricsAbsent"', each_minute(1), 190),
     "comparison reports": (
         'alertname="MonitorNotReporting",task="drift"',
-        {f'mlspec_monitor_last_success_seconds{{{KNOWN},task="drift"}}': "0+60x200"},
+        {f'mlspec_monitor_last_success_seconds{{{KNOWN},job="mlspec-drift"}}': "0+60x200"},
         190,
     ),
     "comparison, one run late": (
         'alertname="MonitorNotReporting",task="bias"',
-        {f'mlspec_monitor_last_success_seconds{{{KNOWN},task="bias"}}': "0x200"},
+        {f'mlspec_monitor_last_success_seconds{{{KNOWN},job="mlspec-bias"}}': "0x200"},
         65,
     ),
     **{

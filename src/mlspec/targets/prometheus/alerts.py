@@ -93,7 +93,11 @@ def _drift(plan: Plan, endpoint: str, rule: Mapping[str, Any]) -> str:
     known = identity(plan, endpoint)
     what = {**known, **({"column": rule["column"]} if "column" in rule else {}), "metric": rule["metric"]}
     series = f"{GAUGES['drift']}{{{matchers(what)}}}"
-    enough = f"max(mlspec_monitor_rows{{{matchers({**known, 'task': 'drift'})}}}) >= {rule['minSamples']}" if "minSamples" in rule else None
+    enough = (
+        f"max(mlspec_monitor_rows{{{matchers({**known, 'job': 'mlspec-drift'})}}}) >= {rule['minSamples']}"
+        if "minSamples" in rule
+        else None
+    )
     return beyond(f"min({series})", f"max({series})", rule, enough)
 
 
@@ -230,7 +234,7 @@ def _no_metrics(plan: Plan, endpoint: str) -> Iterator[Rule]:
 
 def _no_report(plan: Plan, endpoint: str, task: str, every: int) -> Rule:
     """Return the alert on a comparison that stopped: two runs were missed, or there never was one."""
-    series = f"mlspec_monitor_last_success_seconds{{{matchers({**identity(plan, endpoint), 'task': task})}}}"
+    series = f"mlspec_monitor_last_success_seconds{{{matchers({**identity(plan, endpoint), 'job': f'mlspec-{task}'})}}}"
     late = 2 * every + 600
     return Rule(
         f"time() - max({series}) > {late} or absent({series})",
