@@ -26,8 +26,9 @@ else:  # where it is mounted, mlspec is not installed, or another one is
     from gate import Map, Unable, read_json, read_rules, report, show, verdicts  # type: ignore[import-not-found,no-redef]
 
 
+Wants = dict[str, set[str]]
 UTC = timezone.utc  # noqa: UP017
-MOST = 20_000_000  # values told apart in a column, by hashes of 64 bits: 160 MB
+MOST = 5_000_000  # values told apart in a column, by hashes of 64 bits
 SLICES = 1000  # of a column
 FORMATS = {"parquet": "parquet", "csv": "csv", "jsonl": "json", "json": "json", "orc": "orc"}
 NUMBERS = "u?int|float|halffloat|double|decimal"
@@ -53,7 +54,7 @@ def arrow(name: str) -> Any:
 
 
 def spell(value: Any) -> str:
-    """Return a value as the spec spells it among allowed values."""
+    """Return a value as the spec spells it."""
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     return show(Decimal(repr(value)) if isinstance(value, (int, float)) else value)
@@ -74,7 +75,7 @@ class Seen:
             self.settle()
 
     def settle(self) -> Decimal:
-        """Return the number of different things. Raises Unable when there are more than can be told apart."""
+        """Return the number of different things. Raises Unable when there are too many."""
         pa = arrow("")
         if self.count <= MOST:
             new = pa.Array.from_buffers(pa.int64(), len(self.hashes), [None, pa.py_buffer(self.hashes)])
@@ -161,7 +162,7 @@ def moment(text: str) -> datetime:
 
 
 def age(now: datetime, newest: Any) -> Decimal:
-    """Return the seconds since a date or a time. Raises Unable for what is neither, or still to come."""
+    """Return the seconds since a date or time. Raises Unable for others, and for what is to come."""
     if not isinstance(newest, date):
         raise Unable("it holds neither dates nor timestamps")
     passed = (now - moment(newest.isoformat())).total_seconds()
@@ -173,23 +174,23 @@ def age(now: datetime, newest: Any) -> Decimal:
 class Part:
     """What was seen of all rows, or of one slice."""
 
-    def __init__(self, columns: Map, wants: dict[str, set[str]]) -> None:
+    def __init__(self, columns: Map, wants: Wants) -> None:
         self.rows, self.wants, self.spec, self.seen = 0, wants, columns, Seen()
         self.columns: dict[str, Column] = {}
 
     def add(self, batch: Any) -> None:
         """Look at some rows."""
         self.rows += batch.num_rows
-        everywhere = self.wants.get("", set())
+        every = self.wants.get("", set())
         for name in batch.schema.names:
             if name not in self.columns:
-                self.columns[name] = Column(self.spec.get(name, {}), self.wants.get(name, set()) | everywhere - {"duplicateRatio"})
+                self.columns[name] = Column(self.spec.get(name, {}), self.wants.get(name, set()) | every - {"duplicateRatio"})
             self.columns[name].add(batch.column(name))
-        if "duplicateRatio" in everywhere:
+        if "duplicateRatio" in every:
             self.seen.add(zip(*(batch.column(name).to_pylist() for name in sorted(batch.schema.names))))  # noqa: B905
 
     def measure(self, rule: Map, now: datetime, newest: Any, faults: list[str]) -> Any:
-        """Return what a rule asks for. Raises Unable when it cannot be measured."""
+        """Return what a rule asks for. Raises Unable when there is no such thing."""
         metric, name = rule["metric"], rule.get("column")
         if metric == "rows":
             return Decimal(self.rows)
@@ -208,7 +209,7 @@ class Part:
         return max(self.columns[key].measure(metric, self.rows, now) for key in names)
 
     def match(self, faults: list[str]) -> Decimal:
-        """Return 1 when the data is as the schema says. Raises Unable with what is not."""
+        """Return 1 when all is as the schema says. Raises Unable with what is not."""
         for name in self.columns.keys() & self.spec.keys():
             column, spec = self.columns[name], self.spec[name]
             if column.count < self.rows and not spec.get("nullable"):
@@ -232,7 +233,7 @@ def mismatches(fields: Any, columns: Map) -> Iterator[str]:
 
 
 def open_data(data: str, form: str | None, columns: Map) -> tuple[Any, Any]:
-    """Return a dataset of pyarrow and when its newest file was changed. Raises Unable for other formats."""
+    """Return a dataset of pyarrow and when its newest file changed. Raises Unable for other formats."""
     form = form or re.sub(r"\.gz$", "", data.rstrip("/")).rsplit(".", 1)[-1]
     if form not in FORMATS:
         raise Unable(f"{data}: cannot check the format {form}, only {', '.join(FORMATS)}; name one in the spec")
@@ -261,9 +262,11 @@ def check(rules: Map, dataset: Map, data: str, now: datetime) -> list[Map]:
     if rules.get("mode") == "off":
         return []
     columns = dataset.get("columns") or {}
-    wants: dict[str, set[str]] = {name: {"distinct"} for name, spec in columns.items() if spec.get("unique")}
+    wants: Wants = {name: {"distinct"} for name, spec in columns.items() if spec.get("unique")}
+    sliced: Wants = {}
     for rule in rules["rules"]:
-        wants.setdefault(rule.get("column", ""), set()).add(rule["metric"])
+        for wish in (wants, sliced) if {"across", "forEach"} & set(rule) else (wants,):
+            wish.setdefault(rule.get("column", ""), set()).add(rule["metric"])
     groups = {rule[key] for rule in rules["rules"] for key in ("across", "forEach") if key in rule}
     found, newest = open_data(data, dataset.get("format"), columns)
     every = wants.get("", set()) & {"nullRatio", "duplicateRatio", "schemaMatch"}
@@ -271,7 +274,7 @@ def check(rules: Map, dataset: Map, data: str, now: datetime) -> list[Map]:
     parts: dict[str, dict[str, Part]] = {name: {} for name in groups}
     for fragment in found.get_fragments():
         inside = fragment.physical_schema
-        # A file keeps its own types; what it lacks is told by its folder, or null.
+        # A file keeps its types; its folder tells what it lacks, or it is null.
         made = arrow("").schema([*inside, *(field for field in found.schema if field.name not in inside.names)])
         told = {*inside.names, *arrow(".dataset").get_partition_keys(fragment.partition_expression)}
         faults += mismatches([field for field in made if field.name in told], columns)
@@ -279,17 +282,17 @@ def check(rules: Map, dataset: Map, data: str, now: datetime) -> list[Map]:
         for batch in fragment.to_batches(schema=made, columns=names, batch_size=65536, batch_readahead=1):
             whole.add(batch)
             for name in groups & set(names):
-                divide(batch, name, parts[name], whole)
-    sliced = {name: {key: _metrics(rules, part, now, newest, faults) for key, part in slices.items()} for name, slices in parts.items()}
-    return verdicts(rules, _metrics(rules, whole, now, newest, faults), sliced)
+                divide(batch, name, parts[name], sliced, columns)
+    apart = {name: {key: _metrics(rules, part, now, newest, faults) for key, part in slices.items()} for name, slices in parts.items()}
+    return verdicts(rules, _metrics(rules, whole, now, newest, faults), apart)
 
 
-def divide(batch: Any, name: str, slices: dict[str, Part], whole: Part) -> None:
-    """Look at rows slice by slice. Raises Unable when there are too many."""
+def divide(batch: Any, name: str, slices: dict[str, Part], wants: Wants, columns: Map) -> None:
+    """Look at slices. Raises Unable when there are too many."""
     pc, column = arrow(".compute"), batch.column(name)
     for value in pc.unique(column):
         rows = batch.filter(pc.equal(column, value) if value.is_valid else pc.is_null(column))
-        slices.setdefault(spell(value.as_py()), Part(whole.spec, whole.wants)).add(rows)
+        slices.setdefault(spell(value.as_py()), Part(columns, wants)).add(rows)
     if len(slices) > SLICES:
         raise Unable(f"`{name}` has more than {SLICES} slices")
 
@@ -307,7 +310,7 @@ def _metrics(rules: Map, part: Part, now: datetime, newest: Any, faults: list[st
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
-    parser = argparse.ArgumentParser(prog="check_data.py", description="Hold data against the rules of a data threshold.")
+    parser = argparse.ArgumentParser(prog="check_data.py", description="Hold data against the rules of a threshold.")
     for name in ("rules", "dataset", "data", "output"):
         parser.add_argument(f"--{name}", required=name != "output")
     parser.add_argument("--now", type=moment, default=datetime.now(UTC))
