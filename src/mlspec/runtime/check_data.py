@@ -104,7 +104,7 @@ class Column:
         pc, types = arrow(".compute"), arrow("").types
         if types.is_dictionary(values.type):
             values = values.dictionary_decode()
-        if types.is_floating(values.type):  # some tools write NaN where nothing is
+        if types.is_floating(values.type):  # NaN stands for nothing
             values = pc.if_else(pc.is_nan(values), None, values)
         values = values.drop_null()
         if not len(values):
@@ -246,7 +246,7 @@ def open_data(data: str, form: str | None, columns: Map) -> tuple[Any, Any]:
             return ds.dataset(pa.Table.from_pylist(rows)), info.mtime
         raise Unable(f"{data}: expected one file, an array of objects, at most 256 MiB; or use jsonl")
     kind: Any = FORMATS[form]
-    if form == "csv":  # where a schema says so, 01234 stays a text
+    if form == "csv":  # 01234 may be a text
         kinds = {"string": pa.string(), "category": pa.string(), "number": pa.float64()}
         known = {name: kinds[spec["type"]] for name, spec in columns.items() if spec["type"] in kinds}
         options = {"column_types": known, "strings_can_be_null": True, "quoted_strings_can_be_null": False}
