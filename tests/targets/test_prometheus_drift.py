@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from prometheus_sample import objects_of, plan_of, sample
 
+from mlspec.targets.prometheus.compared import check_comparisons
 from mlspec.targets.prometheus.drift import cron
 from mlspec.targets.prometheus.surroundings import shared, surroundings
 
@@ -48,14 +50,14 @@ def options(objects, name):
         ("rank-drift", "--task", "drift"),
         ("rank-drift", "--against", "s3://shop/visits"),
         ("rank-drift", "--current", "s3://shop/requests"),
-        ("rank-drift", "--rules", "/mlspec/rules-of-rank.json"),
+        ("rank-drift", "--rules", "/mlspec/rules-input-drift.json"),
         ("rank-drift", "--dataset", "/mlspec/dataset-visits.json"),
         ("rank-drift", "--pushgateway", "http://push.watch.svc:9091"),
-        ("rank-drift", "--labels", '{"project": "shop", "environment": "live", "endpoint": "rank"}'),
+        ("rank-drift", "--labels", '{"project": "shop", "environment": "live", "endpoint": "rank", "task": "drift"}'),
         ("rank-bias", "--task", "bias"),
-        ("rank-bias", "--options", '{"across": "gender", "maxGap": "0.1", "metric": "selectionRate"}'),
+        ("rank-bias", "--options", '{"across": "gender", "maxGap": "0.1", "metric": "selectionRate", "window": 86400}'),
         ("rank-outliers", "--task", "outliers"),
-        ("rank-outliers", "--options", '{"method": "isolationForest", "share": "0.01"}'),
+        ("rank-outliers", "--options", '{"method": "isolationForest", "share": "0.01", "window": 86400}'),
     ],
 )
 def test_arguments(shop, name, option, value):
@@ -107,8 +109,8 @@ def test_the_config_map_holds_the_program_the_rules_and_the_dataset(shop):
     ((kind, name), programs) = next(entry for entry in shop.items() if entry[0][1].startswith("shop-monitors-"))
     assert kind == "ConfigMap"
     assert programs["immutable"] is True
-    assert sorted(programs["data"]) == ["dataset-visits.json", "drift.py", "rules-of-rank.json"]
-    rules = json.loads(programs["data"]["rules-of-rank.json"])
+    assert sorted(programs["data"]) == ["dataset-visits.json", "drift.py", "rules-input-drift.json"]
+    rules = json.loads(programs["data"]["rules-input-drift.json"])
     assert [(rule["metric"], rule["column"], rule["max"]) for rule in rules["rules"]] == [
         ("psi", "age", "0.2"),
         ("psi", "plan", "0.2"),
@@ -146,18 +148,67 @@ def test_where_logs_lie_and_which_image_are_found_when_not_said(folder):
     assert container(objects, "rank-drift")["image"] == "ghcr.io/shop/train@sha256:" + "ab" * 32
 
 
-def test_bias_alone_needs_no_dataset(folder):
-    tree = sample(
-        **{
-            "monitoring.rank.drift": None,
-            "monitoring.rank.alerts": ["online"],
-            "monitoring.rank.outliers": None,
-            "pipelines.train.on": None,
-        }
-    )
-    objects = made(tree, folder)
-    assert "--against" not in options(objects, "rank-bias")
-    assert [name for kind, name in objects if kind == "CronJob"] == ["rank-bias"]
+def alone(part, **changes):
+    """Return the spec with one comparison, without drift."""
+    others = {f"monitoring.rank.{other}": None for other in ("drift", "bias", "outliers") if other != part}
+    return sample(**{**others, "monitoring.rank.alerts": ["online"], "pipelines.train.on": None, **changes})
+
+
+@pytest.mark.parametrize("part", ["bias", "outliers"])
+def test_without_drift_the_data_of_the_evaluation_is_the_reference(folder, part):
+    objects = made(alone(part), folder)
+    assert [name for kind, name in objects if kind == "CronJob"] == [f"rank-{part}"]
+    assert options(objects, f"rank-{part}")["--dataset"] == "/mlspec/dataset-visits.json"
+    assert options(objects, f"rank-{part}").get("--against") == (None if part == "bias" else "s3://shop/visits")
+
+
+def found(tree, folder):
+    return [(finding.code.id, ".".join(map(str, finding.found.path))) for finding in check_comparisons(plan_of(tree, folder))]
+
+
+def test_without_any_dataset_it_is_refused(folder):
+    tree = alone("outliers", **{"models.rank.evaluatedOn": None})
+    assert found(tree, folder) == [("MLS-E844", "monitoring.rank.outliers")]
+
+
+@pytest.mark.parametrize("metric", ["selectionRate", "selection_rate", "accuracy", "true_positive_rate", "falsePositiveRate", "precision"])
+def test_known_rates_of_bias(folder, metric):
+    assert found(sample(**{"monitoring.rank.bias.metric": metric}), folder) == []
+
+
+def test_an_unknown_rate_of_bias_is_refused(folder):
+    assert found(sample(**{"monitoring.rank.bias.metric": "fairness"}), folder) == [("MLS-E843", "monitoring.rank.bias.metric")]
+
+
+def test_the_order_of_the_columns_is_that_of_the_signature(folder):
+    tree = sample(**{"models.rank.signature": {"inputs": {"plan": "string", "age": "int64"}, "outputs": {"score": "float64"}}})
+    assert json.loads(options(made(tree, folder), "rank-drift")["--options"])["columns"] == ["plan", "age"]
+
+
+def test_every_threshold_has_its_own_rules(folder):
+    tree = sample(**{"monitoring.rank.alerts": ["online", "input-drift", "more"]})
+    tree["thresholds"]["more"] = {"on": "drift", "rules": [{"metric": "ks", "column": "age", "max": 0.3}]}
+    words = container(made(tree, folder), "rank-drift")["args"]
+    assert [words[at + 1] for at, word in enumerate(words) if word == "--rules"] == [
+        "/mlspec/rules-input-drift.json",
+        "/mlspec/rules-more.json",
+    ]
+
+
+def test_what_another_attempt_does_not_help_is_not_tried_again(shop):
+    job = shop["CronJob", "rank-drift"]["spec"]["jobTemplate"]["spec"]
+    assert job["podFailurePolicy"]["rules"][0]["onExitCodes"] == {"containerName": "drift", "operator": "In", "values": [1, 2]}
+
+
+@pytest.mark.parametrize("name", ["rank-drift", "rank-bias", "rank-outliers"])
+def test_the_program_takes_the_arguments(shop, name, tmp_path):
+    (programs,) = [item["data"] for (kind, called), item in shop.items() if called.startswith("shop-monitors-")]
+    for key, text in programs.items():
+        (tmp_path / key).write_text(text, encoding="utf-8")
+    words = [word.replace("/mlspec/", f"{tmp_path}/") for word in container(shop, name)["args"]]
+    words[words.index("--current") + 1] = str(tmp_path / "absent")
+    run = subprocess.run([sys.executable, tmp_path / "drift.py", *words], capture_output=True, text=True, check=False)
+    assert (run.returncode, "usage" in run.stderr) == (3, False), run.stderr
 
 
 def test_nothing_runs_for_thresholds_that_are_off(folder):

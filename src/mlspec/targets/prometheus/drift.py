@@ -11,12 +11,13 @@ import json
 import re
 from collections.abc import Iterator
 from hashlib import sha256
+from typing import Any
 
 from mlspec.names import CRON_JOB_LIMIT, HASH_LENGTH, object_name
 from mlspec.plan.labels import contacts, labels
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
-from mlspec.plan.rules import dataset_text, rules_of
+from mlspec.plan.rules import dataset_text, rules_text
 from mlspec.quantity import plain, ratio, seconds
 from mlspec.resources import read_program
 from mlspec.target import View
@@ -28,6 +29,7 @@ STORAGE = "/var/run/mlspec/storage"
 _MOUNT = "/mlspec"
 _EXPANDED = re.compile(r"\$\$+|\$(?=\()")
 _HOUR, _DAY = 3600, 86400
+"""A day is also how far back requests are read: enough of them, at every hour that people keep."""
 _LONGEST = 3600
 """The longest that one comparison may run, in seconds."""
 
@@ -124,31 +126,39 @@ class JobView(View):
         return image
 
     @property
-    def _against(self) -> str | None:
-        return against(self._plan, self._endpoint)
+    def _against(self) -> str:
+        dataset = reference(self._plan, self._endpoint)
+        assert dataset is not None, "the check nothing-to-compare-with refuses it"
+        return dataset
 
     @property
     def arguments(self) -> list[str]:
         """The arguments of the program."""
         node, dataset = self._plan.node, self._against
         made = ["--task", self._task, "--current", current(self._plan, self._endpoint)]
+        made += ["--dataset", f"{_MOUNT}/{dataset_key(dataset)}"]
+        if self._task != "bias":
+            made += ["--against", pinned_uri(node.datasets[dataset])]
         if self._task == "drift":
-            made += ["--rules", f"{_MOUNT}/{rules_key(self._endpoint)}"]
-        if dataset is not None:
-            made += ["--dataset", f"{_MOUNT}/{dataset_key(dataset)}", "--against", pinned_uri(node.datasets[dataset])]
-        if self._task != "drift":
-            made += ["--options", json.dumps(self._options, sort_keys=True)]
-        known = {"project": self._plan.project, "environment": self._plan.environment, "endpoint": self._endpoint}
+            for threshold in drift_thresholds(self._plan, self._endpoint):
+                made += ["--rules", f"{_MOUNT}/{rules_key(threshold)}"]
+        known = {"project": self._plan.project, "environment": self._plan.environment, "endpoint": self._endpoint, "task": self._task}
+        made += ["--options", json.dumps(self._options, sort_keys=True)]
         made += ["--pushgateway", node.platform.monitoring.prometheus.pushgateway, "--labels", json.dumps(known)]
         return [_EXPANDED.sub(lambda found: found[0] * 2, argument) for argument in made]
 
     @property
-    def _options(self) -> dict[str, str]:
+    def _options(self) -> dict[str, Any]:
+        made: dict[str, Any] = {"window": _DAY}
+        columns = inputs(self._plan, self._endpoint)
+        if columns:
+            made["columns"] = columns
         if self._task == "bias":
             bias = self._monitor.bias
-            return {"across": bias.across, "metric": bias.metric, "maxGap": plain(ratio(bias.maxGap))}
-        outliers = self._monitor.outliers
-        return {"method": outliers.method, "share": plain(ratio(outliers.share))}
+            made |= {"across": bias.across, "metric": bias.metric, "maxGap": plain(ratio(bias.maxGap))}
+        if self._task == "outliers":
+            made |= {"method": self._monitor.outliers.method, "share": plain(ratio(self._monitor.outliers.share))}
+        return made
 
     @property
     def programs(self) -> str:
@@ -165,9 +175,7 @@ class JobView(View):
     @property
     def credentials_file(self) -> str | None:
         """Where the credentials of Google's store stand in that secret; KServe gives them the same name."""
-        places = [current(self._plan, self._endpoint)]
-        if self._against is not None:
-            places.append(self._plan.node.datasets[self._against].uri)
+        places = [current(self._plan, self._endpoint), self._plan.node.datasets[self._against].uri]
         google = any(place.startswith(("gs://", "gcs://")) for place in places)
         return f"{STORAGE}/gcloud-application-credentials.json" if google and self.credentials else None
 
@@ -220,11 +228,27 @@ def drift_thresholds(plan: Plan, endpoint: str) -> list[str]:
     return [name for name in node.monitoring[endpoint].alerts or () if node.thresholds[name].on == "drift"]
 
 
-def against(plan: Plan, endpoint: str) -> str | None:
-    """Return the dataset that live requests are compared with; None where only slices of the requests are."""
-    drift = plan.node.monitoring[endpoint].drift
-    dataset: str | None = drift.against if drift else None
-    return dataset
+def reference(plan: Plan, endpoint: str) -> str | None:
+    """Return the dataset that live requests are held against.
+
+    It is the one that the drift comparison names, else the first that the model was evaluated on, else the one that its first feature is
+    from; None where there is none of them.
+    """
+    node = plan.node
+    drift, model = node.monitoring[endpoint].drift, node.serving[endpoint].model
+    found: list[str] = [drift.against] if drift else []
+    if model is not None:
+        found += node.models[model].evaluatedOn or []
+        found += [node.features[feature]["from"] for feature in node.models[model].features or []]
+    return next((name for name in found if name in node.datasets), None)
+
+
+def inputs(plan: Plan, endpoint: str) -> list[str]:
+    """Return the inputs of the endpoint's model in order, for requests that are lists without names; none without a signature."""
+    node = plan.node
+    model = node.serving[endpoint].model
+    signature = node.models[model].signature if model is not None else None
+    return list(signature.inputs) if signature and signature.inputs else []
 
 
 def current(plan: Plan, endpoint: str) -> str:
@@ -266,9 +290,9 @@ def account_name(endpoint: str) -> str:
     return object_name(endpoint, "monitors")
 
 
-def rules_key(endpoint: str) -> str:
-    """Return the file that holds the rules of an endpoint's drift thresholds, of all of them together."""
-    return f"rules-of-{endpoint}.json"
+def rules_key(threshold: str) -> str:
+    """Return the file that holds the rules of a threshold."""
+    return f"rules-{threshold}.json"
 
 
 def dataset_key(dataset: str) -> str:
@@ -287,20 +311,15 @@ def monitors_name(plan: Plan) -> str:
 def monitors_data(plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield the files that the comparisons of an environment need."""
     yield "drift.py", read_program("drift")
-    wanted: set[str] = set()
-    for endpoint in sorted(plan.node.monitoring):
+    rules: set[str] = set()
+    datasets: set[str] = set()
+    for endpoint in plan.node.monitoring:
         asked = tasks(plan, endpoint)
         if "drift" in asked:
-            yield rules_key(endpoint), _rules_text(plan, endpoint)
-        if asked and (dataset := against(plan, endpoint)) is not None:
-            wanted.add(dataset)
-    for dataset in sorted(wanted):
+            rules.update(drift_thresholds(plan, endpoint))
+        if asked and (dataset := reference(plan, endpoint)) is not None:
+            datasets.add(dataset)
+    for threshold in sorted(rules):
+        yield rules_key(threshold), rules_text(plan, threshold)
+    for dataset in sorted(datasets):
         yield dataset_key(dataset), dataset_text(plan, dataset)
-
-
-def _rules_text(plan: Plan, endpoint: str) -> str:
-    """Return the rules of all drift thresholds of an endpoint as one set, a line a rule."""
-    read = [rules_of(plan, name) for name in drift_thresholds(plan, endpoint)]
-    rules = [json.dumps(rule, ensure_ascii=False) for entry in read if entry["mode"] != "off" for rule in entry["rules"]]
-    head = json.dumps({"threshold": ", ".join(entry["threshold"] for entry in read), "on": "drift", "mode": "enforce"}, ensure_ascii=False)
-    return head[:-1] + ', "rules": [\n  ' + ",\n  ".join(rules) + "\n]}\n"
