@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlspec.diagnostics import Finding
 from mlspec.plan.plan import Plan
 from mlspec.target import Rendering, Target
-from mlspec.targets.prometheus.limits import check
+from mlspec.targets.prometheus.compared import check_comparisons
+from mlspec.targets.prometheus.limits import check as check_measures
 from mlspec.targets.prometheus.rules import RuleView, groups_of
 from mlspec.targets.prometheus.scraping import ScrapeView, scraped
 from mlspec.targets.prometheus.surroundings import shared, surroundings
@@ -22,6 +24,12 @@ def render(plan: Plan) -> Iterator[Rendering]:
             yield Rendering("prometheus/pod-monitor.yaml.j2", ScrapeView(plan, endpoint), file)
         yield from surroundings(plan, endpoint)
     yield from shared(plan)
+
+
+def check(plan: Plan) -> Iterator[Finding]:
+    """Yield what Prometheus cannot tell, and what the comparisons cannot do."""
+    yield from check_measures(plan)
+    yield from check_comparisons(plan)
 
 
 TARGET = Target("prometheus", ("monitoring", "prometheus"), "monitoring", render, check)
