@@ -161,8 +161,14 @@ def unheard(plan: Plan, sections: Iterable[str], word: Mapping[str, str]) -> Ite
             if mark is None:
                 continue
             for path in _leaves(mark, item, (section, name)):
-                if path not in reads and path not in above and path[2] not in ("in", "notIn"):
+                if path not in reads and path not in above and not _places(path):
                     yield unheard_field(path, word[section])
+
+
+def _places(path: Path) -> bool:
+    """Tell whether a leaf says in which environments an item, or a step of a pipeline, is."""
+    at = 4 if path[0] == "pipelines" and path[2] == "steps" and len(path) > 4 else 2
+    return path[at] in ("in", "notIn")
 
 
 def _leaves(mark: Mark, value: Any, path: Path) -> Iterator[Path]:

@@ -10,6 +10,7 @@ import yaml
 
 from mlspec.checks.subject import Project, Subject
 from mlspec.location import Mark, SourceText
+from mlspec.plan.platform import complete, words
 
 SECTIONS = ("datasets", "features", "models", "pipelines", "thresholds", "serving", "monitoring")
 
@@ -54,14 +55,7 @@ def replace(node: Any, values: dict[str, Any]) -> Any:
 
 
 def platform(tree: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {"serving": "kserve", "pipelines": "kubeflow", "monitoring": "prometheus", "ci": ["github"]}
-    for key, value in tree.items():
-        if isinstance(value, dict) and len(value) == 1 and key not in ("identity", "storage", "runner"):
-            flat[key] = next(iter(value))
-            flat[f"{key}.settings"] = value[flat[key]]
-        else:
-            flat[key] = value
-    return flat
+    return words(complete(tree))
 
 
 def project(text: str) -> Project:

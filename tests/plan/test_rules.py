@@ -7,6 +7,7 @@ import pytest
 
 from mlspec.compiler import show
 from mlspec.examine import examine
+from mlspec.checks.directions import better
 from mlspec.plan.rules import dataset_of, dataset_text, rules_of, rules_text
 
 SPEC = """
@@ -82,30 +83,29 @@ def test_a_rule_is_written_exactly(tmp_path, written, expected):
 @pytest.mark.parametrize(
     ("metric", "beside", "expected"),
     [
-        ("auc", "", "more"),
-        ("map50", "", "more"),
-        ("f1_score", "", "more"),
-        ("rocAUC", "", "more"),
-        ("RMSE", "", "less"),
-        ("val_loss", "", "less"),
-        ("logLoss", "", "less"),
-        ("neg_log_loss", "", "more"),
-        ("negative_log_likelihood", "", "less"),
-        ("false_negative_rate", "", "less"),
-        ("precision_at_fpr", "", None),
-        ("selection_rate", "", None),
-        ("selection_rate", ", {metric: selection_rate, min: 0.1}", "more"),
-        ("selection_rate", ", {metric: selection_rate, max: 0.1}", "less"),
-        ("selection_rate", ", {metric: selection_rate, min: 0.1, max: 0.2}", None),
-        ("selection_rate", ", {metric: other, max: 0.1}", None),
-        ("auc", ", {metric: auc, min: 0.1}", "more"),
-        ("auc", ", {metric: auc, max: 0.99}", None),
-        ("auc", ", {metric: auc, min: 0, max: 0.99}", "more"),
+        ("auc", [], "more"),
+        ("map50", [], "more"),
+        ("f1_score", [], "more"),
+        ("rocAUC", [], "more"),
+        ("RMSE", [], "less"),
+        ("val_loss", [], "less"),
+        ("logLoss", [], "less"),
+        ("neg_log_loss", [], "more"),
+        ("negative_log_likelihood", [], "less"),
+        ("false_negative_rate", [], "less"),
+        ("precision_at_fpr", [], ""),
+        ("selection_rate", [], ""),
+        ("selection_rate", [{"metric": "selection_rate", "min": 0.1}], "more"),
+        ("selection_rate", [{"metric": "selection_rate", "max": 0.1}], "less"),
+        ("selection_rate", [{"metric": "selection_rate", "min": 0.1, "max": 0.2}], ""),
+        ("selection_rate", [{"metric": "other", "max": 0.1}], ""),
+        ("auc", [{"metric": "auc", "min": 0.1}], "more"),
+        ("auc", [{"metric": "auc", "max": 0.99}], ""),
+        ("auc", [{"metric": "auc", "min": 0, "max": 0.99}], "more"),
     ],
 )
-def test_what_is_better_is_told_by_other_bounds_or_by_the_name(tmp_path, metric, beside, expected):
-    plan = plan_of(tmp_path, f"{{on: evaluation, rules: [{{metric: {metric}, noWorseThan: champion}}{beside}]}}")
-    assert rules_of(plan, "t")["rules"][0].get("better") == expected
+def test_what_is_better_is_told_by_other_bounds_or_by_the_name(metric, beside, expected):
+    assert better(metric, [{"metric": metric, "noWorseThan": "champion"}, *beside]) == expected
 
 
 def test_live_rules_have_seconds(tmp_path):

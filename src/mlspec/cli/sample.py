@@ -19,12 +19,39 @@ platform:
   PLATFORM
   repository: {url: https://git.acme.example/growth/churn.git}
   secrets: {externalSecrets: {store: vault}}
+  storage: {secret: model-store}
   gateway: {istio: {name: public, namespace: gateways}}
 environments:
   prod: {namespace: churn, cluster: https://k8s.acme.example}
+datasets:
+  customers: {uri: s3://acme/customers, format: parquet, version: {snapshot: "2026-11-01"}, schema: {age: {type: integer}}}
 models:
   churn: {framework: sklearn, version: 2.0.0, uri: s3://acme/churn/2.0.0, secret: model-store}
   plain: {framework: xgboost, version: 1.0.0, uri: s3://acme/plain/1.0.0}
+thresholds:
+  quality: {on: data, rules: [{metric: rows, min: 100}]}
+  release: {on: evaluation, rules: [{metric: auc, min: 0.8}]}
+  online: {on: live, rules: [{metric: errorRate, max: 1%}]}
+  drifted: {on: drift, rules: [{metric: psi, column: age, max: 0.2}]}
+pipelines:
+  train:
+    schedule: "0 3 * * 1"
+    on: [{dataset: customers}, {breach: drifted}]
+    image: ghcr.io/acme/train@sha256:DIGEST
+    steps:
+      look: {check: quality, data: customers}
+      search:
+        tune: {objective: {metric: auc, goal: maximize}, trials: {max: 9}, search: {depth: {int: [2, 9]}}}
+        run: [fit, "${params.depth}"]
+        after: [look]
+      fit:
+        run: [fit, "${inputs.rows}", "${outputs.model}", "${outputs.metrics}"]
+        inputs: {rows: datasets.customers}
+        outputs: {model: model, metrics: metrics}
+        after: [search]
+        secrets: {TOKEN: hub/token}
+      gate: {gate: release, metrics: steps.fit.metrics}
+      register: {register: churn, model: steps.fit.model, after: [gate]}
 serving:
   churn:
     model: churn
@@ -36,7 +63,14 @@ serving:
     access: {from: [shop]}
   plain: {model: plain}
   both: {graph: {ensemble: [churn, plain]}}
-"""
+monitoring:
+  churn:
+    slo: {availability: 99.9%}
+    alerts: [online, drifted]
+    drift: {against: customers, current: s3://acme/requests, every: 30m, image: ghcr.io/acme/train@sha256:DIGEST}
+    dashboard: true
+    notify: {slack: "#growth", webhook: {secret: pager/url}}
+""".replace("DIGEST", "ab" * 32)
 OTHER = {"kserve": "serving: {kserve: {mode: knative}}"}
 """The other way to run a target, where some of its templates are filled in no other."""
 LIVE = {"prod/churn": {"version": "1.0.0", "model": "churn", "uri": "s3://acme/churn/1.0.0", "runtime": "sklearn", "step": "0"}}

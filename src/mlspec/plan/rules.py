@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from mlspec.checks.directions import better
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
 from mlspec.quantity import is_duration, plain, ratio, seconds
 
 _COLUMN = ("type", "min", "max", "values", "nullable", "unique", "key", "label", "protected")
 """What a program may need to know of a column; who it is about and what it means stays in the spec."""
-_LESS = (
-    "loss logloss error errors err mae mse rmse rmsle mape smape wape mase wer cer ter perplexity brier ece mce hinge entropy fid"
-    " crossentropy divergence latency duration fpr fnr eer false toxicity deviance regret"
-)
-_MORE = (
-    "auc auroc auprc rocauc prauc ap map accuracy acc precision recall f f1 fbeta r2 sensitivity specificity tpr tnr ndcg mrr iou miou"
-    " dice bleu rouge meteor kappa mcc gini lift likelihood psnr ssim throughput true"
-)
-"""Words in names of metrics of which less, or more, is better."""
-_WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*")
 _SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 
 
@@ -69,24 +59,6 @@ def dataset_text(plan: Plan, dataset: str) -> str:
     head = {key: value for key, value in made.items() if key != "columns"}
     lines = [f"{_json(name)}: {_json(column)}" for name, column in made["columns"].items()]
     return _lines(head, "columns", "{", lines, "}")
-
-
-def better(metric: str, rules: Iterable[Node]) -> str:
-    """Return whether ``more`` or ``less`` of a metric is better; empty when nothing tells.
-
-    A ``min`` or a ``max`` on the same metric in the same threshold tells, and so do the words of its name; where the two contradict
-    each other (a ``max`` on auc that catches a leak), nothing is told.
-    """
-    told = {key for rule in rules if "metric" in rule and rule.metric == metric for key in ("min", "max") if key in rule}
-    bound = "" if len(told) != 1 else "more" if "min" in told else "less"
-    words = [word.lower() for word in _WORD.findall(metric)]
-    known = {form for word in words for form in (word, word.rstrip("0123456789"))}
-    less, more = not known.isdisjoint(_LESS.split()), not known.isdisjoint(_MORE.split())
-    if less == more:
-        return bound
-    # Libraries that only know "more is better" turn losses around: neg_log_loss.
-    named = "less" if less != (words[0] in ("neg", "negative")) else "more"
-    return named if bound in ("", named) else ""
 
 
 def _rule(rule: Node, way: str) -> Iterator[tuple[str, Any]]:

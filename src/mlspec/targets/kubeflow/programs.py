@@ -25,7 +25,7 @@ def programs_of(plan: Plan) -> dict[str, str]:
         for step in (pipeline.steps[name] for name in pipeline.steps):
             kind = kind_of(step)
             if kind == "check":
-                programs.add("check_data")
+                programs |= {"check_data", "gate"}  # the one renders its verdicts with the other
                 thresholds.add(step.check)
                 datasets.add(step.data)
             elif kind == "gate":
