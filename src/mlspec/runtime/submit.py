@@ -1,6 +1,6 @@
-"""Start a pipeline run (Kubeflow Pipelines 2.14, API v2beta1), or make a TrainJob or Experiment in the cluster and await its end.
+"""Start a run of Kubeflow Pipelines (2.14, API v2beta1), or make a TrainJob or Experiment and await its end.
 
-Exit codes: 0 started or succeeded, 1 failed or late, 2 usage, 3 not reached or refused, 128 + signal when cancelled.
+Exit codes: 0 good, 1 failed or late, 2 usage, 3 not reached or refused, 128 + signal.
 """
 
 from __future__ import annotations
@@ -15,46 +15,42 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 _POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_KFP_TOKEN = "/var/run/secrets/kubeflow/pipelines/token"  # noqa: S105 - a path
+_KFP_TOKEN = os.environ.get("KF_PIPELINES_SA_TOKEN_PATH", "/var/run/secrets/kubeflow/pipelines/token")
 _KINDS = {"trainer.kubeflow.org/TrainJob": ("trainjobs", "Complete"), "kubeflow.org/Experiment": ("experiments", "Succeeded")}
-"""What `create` makes: the plural in the API, and the condition of success. `Failed` is failure in both."""
+"""What `create` makes: its plural, and its condition of success."""
 _ENDS = {"SUCCEEDED": True, "FAILED": False, "CANCELED": False, "SKIPPED": False}
 _MARK = "mlspec.dev/submitted"
 _LONGEST = 40
-"""Characters of a generated name: what Katib 0.19 takes; the pods of a TrainJob add about 20."""
+"""Characters of a name that Katib takes."""
 Json = dict[str, Any]
 
 
 class Stop(Exception):  # noqa: N818
-    """The end of the program: its exit code, and why."""
+    """The end: an exit code, why, and the HTTP status if that is why."""
 
     def __init__(self, code: int, line: str, status: int = 0) -> None:
         super().__init__(line)
         self.code, self.status = code, status
 
 
-class Again(Exception):  # noqa: N818
+class Again(Stop):
     """A fault that may pass."""
-
-    def __init__(self, line: str, status: int = 0) -> None:
-        super().__init__(line)
-        self.status = status
 
 
 def say(line: str) -> None:
-    """Report progress."""
+    """Tell."""
     print(f"submit: {line}", file=sys.stderr, flush=True)
 
 
 class Api:
-    """A JSON API, asked with a token that is read anew each time: Kubernetes replaces it."""
+    """A JSON API. The token is read anew each time: Kubernetes replaces it."""
 
     def __init__(self, url: str, token: str, ca: str, seconds: float) -> None:
         self._at, self._token, self.end = urlsplit(url.rstrip("/")), Path(token), time.monotonic() + seconds
@@ -63,7 +59,7 @@ class Api:
     def _send(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
         seconds, host = min(20.0, max(1.0, self.end - time.monotonic())), self._at.netloc
         line = HTTPSConnection(host, timeout=seconds, context=self._tls) if self._tls else HTTPConnection(host, timeout=seconds)
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json"}
         try:
             if self._token.is_file():
                 headers["Authorization"] = "Bearer " + self._token.read_text(encoding="utf-8").strip()
@@ -71,26 +67,26 @@ class Api:
             answer = line.getresponse()
             return answer.status, answer.read()
         except (OSError, HTTPException) as error:
-            raise Again(f"no answer from {host}: {error or type(error).__name__}") from None
+            raise Again(3, f"no answer from {host}: {error or type(error).__name__}") from None
         finally:
             line.close()
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Json:
-        """Return the object that a request is answered with. Raises Again or Stop; redirects are not followed."""
+        """Return the object that a request is answered with."""
         asked = urlencode({key: value for key, value in query.items() if value})
         status, text = self._send(method, f"{path}?{asked}", body)
         try:
             made = json.loads(text or b"{}")
         except ValueError:
-            made = text[:200].decode("utf-8", "replace")
+            made = str(text[:200])
         if status < 300 and isinstance(made, dict):
             return made
-        said = made.get("message") or made.get("error") if isinstance(made, dict) else f"no JSON object, is a login needed? {made}"
+        said = made.get("message") if isinstance(made, dict) else f"no JSON object, is a login needed? {made}"
         line = f"{method} {path} was answered {status}: {said}"
-        raise Again(line, status) if status >= 500 or status in (409, 429) else Stop(3, line, status)
+        raise (Again if status >= 500 or status in (409, 429) else Stop)(3, line, status)
 
     def patiently(self, step: Callable[[], Any]) -> Any:
-        """Return what `step` returns, with growing pauses between tries while there is time."""
+        """Return what `step` returns, trying again while there is time."""
         pause = 0.25
         while True:
             try:
@@ -103,7 +99,7 @@ class Api:
             pause = min(pause * 2, 15)
 
     def watch(self, path: str, made: Json, read: Callable[[Json], tuple[str, bool | None]], poll: float) -> tuple[Json, bool | None]:
-        """Return a thing at its end and whether it is a good one, None when time ran out; `read` gives its state and that."""
+        """Return a thing at its end and whether that is good; None when it is late."""
         seen = ""
         while True:
             state, good = read(made)
@@ -116,34 +112,28 @@ class Api:
             try:
                 made = self.call("GET", path)
             except Again as error:
-                say(f"{error}; still waiting")
+                say(f"{error}; waiting")
 
 
-def pages(api: Api, what: str, key: str, name: str = "", **query: Any) -> list[Json]:
-    """Return every entry of a list of the pipeline API, or those with a display name."""
-    if name:
-        query["filter"] = json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": name}]})
-    found: list[Json] = []
-    while True:
-        page = api.call("GET", f"apis/v2beta1/{what}", page_size=100, **query)
-        found += page.get(key) or []
-        query["page_token"] = page.get("next_page_token")
-        if not query["page_token"]:
-            return found
+def pages(api: Api, what: str, key: str, name: str = "", **query: Any) -> Iterator[Json]:
+    """Yield the entries of a list, or those with a display name."""
+    named = json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": name}]})
+    while query.get("page_token") != "":
+        page = api.call("GET", f"apis/v2beta1/{what}", page_size=100, filter=name and named, **query)
+        yield from page.get(key) or []
+        query["page_token"] = page.get("next_page_token", "")
 
 
 def reference(api: Api, pipeline: str, version: str, namespace: str) -> Json:
-    """Return the ids of a pipeline and its version; they may be missing for a while, as GitOps applies things in its own order."""
+    """Return the ids of a pipeline and its version, which GitOps may be about to bring."""
     try:
-        key = api.call("GET", f"apis/v2beta1/pipelines/names/{quote(pipeline, '')}", namespace=namespace)["pipeline_id"]
+        key = api.call("GET", f"apis/v2beta1/pipelines/names/{quote(pipeline)}", namespace=namespace)["pipeline_id"]
     except Stop as error:
-        raise Again(f"there is no pipeline {pipeline} in {namespace}") if error.status == 404 else error from None
-    versions = pages(api, f"pipelines/{quote(key, '')}/versions", "pipeline_versions", sort_by="created_at desc")
-    for one in versions:
+        raise Again(3, f"there is no pipeline {pipeline} in {namespace}") if error.status == 404 else error from None
+    for one in pages(api, f"pipelines/{key}/versions", "pipeline_versions"):
         if version in (one.get("name"), one.get("display_name"), f"{pipeline}-{one.get('name')}"):
             return {"pipeline_id": key, "pipeline_version_id": one["pipeline_version_id"]}
-    latest = ", ".join(str(one.get("name")) for one in versions[:5]) or "none"
-    raise Again(f"the pipeline {pipeline} has no version {version}; its latest: {latest}")
+    raise Again(3, f"the pipeline {pipeline} has no version {version}")
 
 
 def experiment(api: Api, name: str, namespace: str) -> str:
@@ -163,7 +153,7 @@ def started(api: Api, body: Json, namespace: str) -> Json:
 
 
 def run(api: Api, wanted: argparse.Namespace) -> None:
-    """Start a run and print its id; with `--wait`, await its end and raise Stop unless it succeeded."""
+    """Start a run and print its id, or await its end, too."""
     key, space = wanted.once or secrets.token_hex(8), wanted.namespace
     body: Json = {
         "display_name": wanted.name or f"{wanted.pipeline}-{key}",
@@ -174,126 +164,119 @@ def run(api: Api, wanted: argparse.Namespace) -> None:
         **({"service_account": wanted.service_account} if wanted.service_account else {}),
     }
     made = api.patiently(lambda: started(api, body, space))
-    what, path = f"the run {made['run_id']}", f"apis/v2beta1/runs/{quote(made['run_id'], '')}"
+    what, path = f"the run {made['run_id']}", f"apis/v2beta1/runs/{made['run_id']}"
     print(made["run_id"], flush=True)
     if not wanted.wait:
         return
-    end, good = api.watch(path, made, lambda now: (f"{what} is {now.get('state')}", _ENDS.get(str(now.get("state")))), wanted.poll)
+    end, good = api.watch(path, made, lambda now: (f"{what} is {now.get('state')}", _ENDS.get(now.get("state", ""))), wanted.poll)
     if good is None:
         api.end = time.monotonic() + 20
         api.patiently(lambda: api.call("POST", path + ":terminate"))
         raise Stop(1, f"{what} did not end within {wanted.timeout:g} s and was terminated")
     if not good:
-        tasks = (end.get("run_details") or {}).get("task_details") or []
-        steps = ", ".join(sorted({str(task.get("display_name")) for task in tasks if task.get("state") == "FAILED"}))
-        raise Stop(1, f"{what} is {end['state']}: {(end.get('error') or {}).get('message')}; failed steps: {steps or 'none'}")
+        tasks = end.get("run_details", {}).get("task_details", [])
+        steps = ", ".join(str(task.get("display_name")) for task in tasks if task.get("state") == "FAILED")
+        raise Stop(1, f"{what} is {end['state']}; failed steps: {steps or 'none'}")
 
 
 def filled(thing: Any, sets: dict[str, str]) -> Any:
-    """Return JSON data with `@{NAME}` in its strings replaced; `@@{` stands for `@{`. Raises Stop for what is unset or unused."""
+    """Return JSON data with `@{NAME}` in its strings replaced; `@@{` stands for `@{`."""
     used = set()
 
     def value(found: re.Match[str]) -> str:
         if found[1]:
             return found[0][1:]
         if found[2] not in sets:
-            raise Stop(2, f"{found[0]} stands in the object and no --set gives it")
+            raise Stop(2, f"no --set gives {found[0]}")
         used.add(found[2])
         return json.dumps(sets[found[2]])[1:-1]
 
     made = re.sub(r"(@?)@\{(\w*)\}", value, json.dumps(thing))
     if set(sets) - used:
-        raise Stop(2, f"--set {', '.join(sorted(set(sets) - used))}: the object has no such place")
+        raise Stop(2, f"--set {set(sets) - used}: no such place in the object")
     return json.loads(made)
 
 
 def _true(made: Json) -> dict[str, Json]:
-    every = (made.get("status") or {}).get("conditions") or []
-    return {one["type"]: one for one in every if one.get("status") == "True"}
+    every = made.get("status", {}).get("conditions") or []
+    return {one["type"]: one for one in every if one["status"] == "True"}
 
 
 def create(api: Api, wanted: argparse.Namespace) -> None:
-    """Make the object, await its end, write what was found. Raises Stop unless it succeeded; what is cancelled or late is deleted."""
+    """Make the object, await its end, write what was found; delete what is cancelled or late."""
     thing, plural, success = _object(wanted)
-    meta, good = thing["metadata"], None
-    folder = f"apis/{thing['apiVersion']}/namespaces/{quote(meta['namespace'], '')}/{plural}"
-    path, what = f"{folder}/{quote(meta['name'], '')}", f"{thing['kind']} {meta['namespace']}/{meta['name']}"
+    meta = thing["metadata"]
+    folder = f"apis/{thing['apiVersion']}/namespaces/{quote(meta['namespace'])}/{plural}"
+    path, what = f"{folder}/{quote(meta['name'])}", f"{thing['kind']} {meta['namespace']}/{meta['name']}"
 
     def read(now: Json) -> tuple[str, bool | None]:
-        true, status = _true(now), now.get("status") or {}
-        counts = [f"{status[key]} {key}" for key in sorted(status) if re.match("trials[A-Z]", key)]
+        true, status = _true(now), now.get("status", {})
+        counts = [f"{count} {key}" for key, count in status.items() if key.startswith("trials")]
         return f"{what}: {', '.join([*true, *counts])}", False if "Failed" in true else True if success in true else None
 
     try:
         made = api.patiently(lambda: _made(api, thing, folder, path))
         print(meta["name"], flush=True)
         end, good = api.watch(path, made, read, wanted.poll)
+        if good is None:
+            say(f"{what} did not end within {wanted.timeout:g} s")
+            sys.exit(1)
     except SystemExit:
         _delete(api, path, what)
         raise
-    if good is None:
-        _delete(api, path, what)
-        raise Stop(1, f"{what} did not end within {wanted.timeout:g} s")
     if not good:
-        raise Stop(1, f"{what} failed: {_true(end)['Failed'].get('reason')}: {_true(end)['Failed'].get('message')}")
+        failed = _true(end)["Failed"]
+        raise Stop(1, f"{what} failed: {failed.get('reason')}: {failed.get('message')}")
     if thing["kind"] == "Experiment":
-        found = best(thing["spec"], end)
-        if wanted.result:
-            _write(Path(wanted.result), json.dumps(found, indent=1) + "\n")
-        for name, value in found["parameters"].items() if wanted.best_dir else ():
-            _write(Path(wanted.best_dir, name), str(value))
+        found = best(thing["spec"]["objective"], end)
+        files = [(Path(wanted.best_dir, name), text) for name, text in found["parameters"].items() if wanted.best_dir]
+        for path_, text in [*files, *([(Path(wanted.result), json.dumps(found))] if wanted.result else [])]:
+            path_.parent.mkdir(parents=True, exist_ok=True)
+            path_.write_text(text, encoding="utf-8")
 
 
 def _made(api: Api, thing: Json, folder: str, path: str) -> Json:
-    """Return the object: made, or as an earlier attempt of this very step left it; a failed one is made anew."""
+    """Return the object: made, or as an earlier attempt of this step left it; a failed one is made anew."""
     try:
         return api.call("POST", folder, thing, fieldValidation="Strict")
     except Again as error:
         if error.status != 409:
             raise
-    found = api.call("GET", path)
+    found, what = api.call("GET", path), f"{path} of an earlier attempt"
     meta = found["metadata"]
-    if (meta.get("annotations") or {}).get(_MARK) != thing["metadata"]["annotations"][_MARK]:
-        raise Stop(3, f"there is another {path}; give each run a name of its own (generateName, or --set in the name)")
-    leaving = "deletionTimestamp" in meta
-    if not leaving and "Failed" not in _true(found):
-        say(f"{path} was made by an earlier attempt")
-        return found
-    if not leaving:
-        api.call("DELETE", path, {"propagationPolicy": "Background", "preconditions": {"uid": meta["uid"]}})
-    raise Again(f"{path} of an earlier attempt is being deleted")
+    if meta.get("annotations", {}).get(_MARK) != thing["metadata"]["annotations"][_MARK]:
+        raise Stop(3, f"there is another {path}")
+    if "deletionTimestamp" not in meta:
+        if "Failed" not in _true(found):
+            say(f"{what} is there")
+            return found
+        api.call("DELETE", path, {"preconditions": {"uid": meta["uid"]}})
+    raise Again(3, f"{what} is being deleted")
 
 
 def _delete(api: Api, path: str, what: str) -> None:
     api.end = time.monotonic() + 15
     try:
-        api.patiently(lambda: api.call("DELETE", path, {"propagationPolicy": "Background"}))
+        api.patiently(lambda: api.call("DELETE", path))
         say(f"deleted {what}")
     except Stop as error:
-        if error.status != 404:
-            say(f"could not delete {what}: {error}")
+        say(f"could not delete {what}: {error}")
 
 
-def best(spec: Json, made: Json) -> Json:
-    """Return the best trial of an Experiment: its parameters, and the objective's value as Katib compares it."""
-    metric, how = spec["objective"]["objectiveMetricName"], {"maximize": "max", "minimize": "min"}[spec["objective"]["type"]]
-    types = {one["name"]: {"int": int, "double": float}.get(one["parameterType"], str) for one in spec["parameters"]}
+def best(goal: Json, made: Json) -> Json:
+    """Return the best trial of an Experiment, and the objective's value as Katib compares it."""
+    metric, how = goal["objectiveMetricName"], {"maximize": "max", "minimize": "min"}[goal["type"]]
     try:
         trial = made["status"]["currentOptimalTrial"]
         value = next(float(one[how]) for one in trial["observation"]["metrics"] if one["name"] == metric)
-        parameters = {one["name"]: types[one["name"]](one["value"]) for one in trial["parameterAssignments"]}
+        parameters = {one["name"]: str(one["value"]) for one in trial["parameterAssignments"]}
     except (LookupError, TypeError, ValueError, StopIteration):
         raise Stop(1, f"no trial reported {metric}, so there are no best parameters") from None
     return {"trial": trial["bestTrialName"], "metric": metric, "value": value, "parameters": parameters}
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
 def _object(wanted: argparse.Namespace) -> tuple[Json, str, str]:
-    """Return the object that is wanted, filled and named, and what is known of its kind."""
+    """Return the object that is wanted, filled and named, its plural and its success."""
     text, pairs = wanted.object, [one.partition("=") for one in wanted.set]
     try:
         given = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
@@ -304,21 +287,18 @@ def _object(wanted: argparse.Namespace) -> tuple[Json, str, str]:
             meta["name"] = meta.pop("generateName")[: _LONGEST - 6].rstrip("-") + "-" + secrets.token_hex(2) + secrets.choice("abcdef")
         meta["namespace"] = meta.get("namespace") or wanted.namespace or (_POD / "namespace").read_text(encoding="utf-8")
         meta["annotations"] = {**(meta.get("annotations") or {}), _MARK: mark}
-    except (LookupError, TypeError, AttributeError):
-        raise Stop(2, f"--object: expected one of {', '.join(_KINDS)} with metadata.name or generateName") from None
-    except ValueError as error:
-        raise Stop(2, f"--object: {error}") from None
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise Stop(2, f"--object: expected {' or '.join(_KINDS)}, named: {error!r}") from None
     return (thing, *kind)
 
 
 def _arguments(given: list[str] | None) -> argparse.Namespace:
-    usage = argparse.ArgumentParser(prog="submit.py", description="docs/programs.md says what each option means.")
+    usage = argparse.ArgumentParser(prog="submit.py")
     usage.add_argument("verb", choices=["run", "create"])
-    for name in ("namespace", "pipeline", "version", "experiment", "service-account", "name", "once", "object", "result", "best-dir"):
+    names = ("namespace", "pipeline", "version", "experiment", "service-account", "name", "once")
+    for name in (*names, "object", "result", "best-dir", "token-file", "ca-file", "api"):
         usage.add_argument(f"--{name}", default="")
-    for name in ("token-file", "ca-file"):
-        usage.add_argument(f"--{name}")
-    usage.add_argument("--api", "--server", default="")
+    usage.add_argument("--server", dest="api")
     usage.add_argument("--parameters", type=json.loads, default={})
     usage.add_argument("--set", action="append", default=[])
     usage.add_argument("--wait", action="store_true")
@@ -326,17 +306,16 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     usage.add_argument("--poll", type=float, default=5)
     wanted = usage.parse_args(given)
     starts = wanted.verb == "run"
-    lacking = [name for name in (("namespace", "pipeline", "version") if starts else ("object",)) if not getattr(wanted, name)]
-    if lacking:
-        usage.error(f"{wanted.verb} needs --{', --'.join(lacking)}")
+    for name in ("namespace", "pipeline", "version") if starts else ("object",):
+        if not getattr(wanted, name):
+            usage.error(f"{wanted.verb} needs --{name}")
     if not starts and not wanted.api:
-        host = os.environ.get("KUBERNETES_SERVICE_HOST", "")
-        wanted.api = f"https://{f'[{host}]' if ':' in host else host}:{os.environ.get('KUBERNETES_SERVICE_PORT', '443')}"
-        wanted.ca_file = wanted.ca_file or str(_POD / "ca.crt")
-    wanted.token_file = wanted.token_file or (os.environ.get("KF_PIPELINES_SA_TOKEN_PATH", _KFP_TOKEN) if starts else str(_POD / "token"))
+        wanted.api = f"https://{os.environ.get('KUBERNETES_SERVICE_HOST', '')}:{os.environ.get('KUBERNETES_SERVICE_PORT', '443')}"
+        wanted.ca_file = wanted.ca_file or _POD / "ca.crt"
+    wanted.token_file = wanted.token_file or (_KFP_TOKEN if starts else _POD / "token")
     wanted.timeout = wanted.timeout or (600 if starts else 86400)
     if not re.match("https?://[^/:]", wanted.api) or not isinstance(wanted.parameters, dict):
-        usage.error("expected an http(s) address as --api, and a JSON object as --parameters")
+        usage.error("expected an http(s) --api, and an object as --parameters")
     return wanted
 
 
@@ -357,11 +336,8 @@ def main(given: list[str] | None = None) -> int:
     except Stop as error:
         say(str(error))
         return error.code
-    except OSError as error:
-        say(f"cannot read or write: {error}")
-        return 3
-    except (LookupError, TypeError, AttributeError) as error:
-        say(f"the API's answer is not what its definitions say: {error!r}")
+    except (OSError, LookupError, TypeError, AttributeError) as error:
+        say(f"cannot go on: {error!r}")
         return 3
     return 0
 
