@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from mlspec.artifacts import Tree, digest
 from mlspec.conform import Kinds
-from mlspec.diagnostics import Diagnostic, Finding, Rejected
+from mlspec.diagnostics import Diagnostic, Rejected
 from mlspec.examine import Examined, examine, once
 from mlspec.library import Library
 from mlspec.location import Mark
 from mlspec.lock import NAME, Lock, emit_lock, parse_lock
 from mlspec.plan.pins import pin_files
 from mlspec.plan.plan import Plan
-from mlspec.render import Manifest, apply_patches, choose, conform, fill, unheard
+from mlspec.render import Manifest, apply_patches, choose, conform, fill, twins, unheard
 from mlspec.source.files import find_specs, repository_root
 from mlspec.source.suppress import suppress
 from mlspec.target import Target
@@ -190,7 +190,8 @@ def render(
                 plan, [target.section for target in targets if target.section], {t.section: t.platform[1] for t in targets if t.platform}
             )
             findings += apply_patches(plan, made)
-            findings += conform(made, kinds, lambda manifest, path: origin(manifest, path, library), conformed)
+            faults = list(conform(made, kinds, lambda manifest, path: origin(manifest, path, library), conformed))
+            findings += faults or twins(made, lambda manifest, path: origin(manifest, path, library))
             manifests += made
             live |= {
                 f"{plan.environment}/{name}": facts
@@ -207,7 +208,7 @@ def render(
             if target.render_project
             for manifest in fill(plans[0], target.render_project(plans), library, texts=texts)
         ]
-        faults: list[Finding] = list(conform(made, kinds, lambda manifest, path: origin(manifest, path, library), conformed))
+        faults = list(conform(made, kinds, lambda manifest, path: origin(manifest, path, library), conformed))
         found += examined.diagnose(faults, plans[0])
         manifests += made
     return manifests, live, found

@@ -143,6 +143,20 @@ def conform(
             )
 
 
+def twins(manifests: Iterable[Manifest], origin: Callable[[Manifest, Path], Path]) -> Iterator[Finding]:
+    """Yield the objects that have the kind, namespace and name of another one of the same environment."""
+    seen: dict[tuple[Any, ...], Manifest] = {}
+    for manifest in manifests:
+        if manifest.object is None:
+            continue
+        metadata = manifest.object["metadata"]
+        group = manifest.object["apiVersion"].rpartition("/")[0]
+        first = seen.setdefault((group, manifest.object["kind"], metadata.get("namespace"), metadata["name"]), manifest)
+        if first is not manifest:
+            place = ("metadata", "name")
+            yield object_twice(origin(manifest, place), manifest.name, origin(first, place))
+
+
 def _say(message: str, expected: str) -> str:
     return f"{message}, expected {expected}" if expected else message
 
@@ -265,4 +279,42 @@ def does_not_conform(path: Path, name: str, place: str, message: str, source: st
         f"{name} does not conform to {source}: {f'`{place}` ' if place else ''}{message}",
         "change the value that made it, or the patch or template",
         label=f"made `{place}`" if place else "made it",
+    )
+
+
+@code("MLS-E806", "object-twice")
+def object_twice(path: Path, name: str, other: Path) -> Found:
+    """No two objects of an environment have one kind and one name: the cluster would keep the one that comes last.
+
+    Names are made of the names of items and of what belongs to them: the comparison of an endpoint `iris` is called `iris-drift`,
+    and so would be a pipeline of that name.
+
+    Bad::
+
+        datasets: {rows: {uri: s3://m/rows, format: parquet, version: {snapshot: a}, schema: {age: {type: integer}}}}
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        thresholds: {drifted: {on: drift, rules: [{metric: psi, column: age, max: 0.2}]}}
+        pipelines:
+          iris-drift: {image: "ghcr.io/a/b:1.0.0", schedule: "@daily", steps: {fit: {run: [fit]}}}
+        serving: {iris: {model: iris}}
+        monitoring:
+          iris: {alerts: [drifted], drift: {against: rows, current: s3://m/requests, every: 1h, image: "ghcr.io/a/b:1.0.0"}}
+
+    Good::
+
+        datasets: {rows: {uri: s3://m/rows, format: parquet, version: {snapshot: a}, schema: {age: {type: integer}}}}
+        models: {iris: {framework: sklearn, version: 1.0.0, uri: s3://m/iris}}
+        thresholds: {drifted: {on: drift, rules: [{metric: psi, column: age, max: 0.2}]}}
+        pipelines:
+          iris-daily: {image: "ghcr.io/a/b:1.0.0", schedule: "@daily", steps: {fit: {run: [fit]}}}
+        serving: {iris: {model: iris}}
+        monitoring:
+          iris: {alerts: [drifted], drift: {against: rows, current: s3://m/requests, every: 1h, image: "ghcr.io/a/b:1.0.0"}}
+    """
+    return Found(
+        path,
+        f"two objects of this environment are called {name}",
+        "rename one of the items that they belong to",
+        label="makes the second one",
+        related=((other, "made the first one"),) if other != path else (),
     )

@@ -86,7 +86,7 @@ def champion_without_slices(subject: Subject) -> Iterator[Found]:
               gate: {gate: release, metrics: steps.fit.metrics, champion: steps.fit.before}
     """
     for path, step in _steps(subject):
-        threshold = subject.thresholds.get(step.get("gate"))
+        threshold = subject.thresholds.get(step["gate"]) if "gate" in step else None
         if threshold is not None and "champion" not in step:
             for at, rule in enumerate(threshold["rules"]):
                 if "noWorseThan" in rule and "forEach" in rule:
@@ -118,7 +118,7 @@ def unreadable_data(subject: Subject) -> Iterator[Found]:
         pipelines: {p: {image: "ghcr.io/a/b:1.0.0", steps: {look: {check: quality, data: frames}}}}
     """
     for path, step in _steps(subject):
-        dataset = subject.datasets.get(step.get("data")) if "check" in step else None
+        dataset = subject.datasets.get(step["data"]) if "check" in step else None
         if dataset is not None and dataset.get("format", READABLE[0]) not in READABLE:
             yield Found(
                 (*path, "data"),
@@ -144,7 +144,7 @@ def column_without_limits(subject: Subject) -> Iterator[Found]:
     """
     needed = {"outOfRange": ("min", "max"), "unknownValues": ("values",)}
     for name, dataset in subject.datasets.items():
-        threshold = subject.thresholds.get(dataset.get("quality"))
+        threshold = subject.thresholds.get(dataset.get("quality", ""))
         if threshold is None or threshold["on"] != "data":
             continue
         for at, rule in enumerate(threshold["rules"]):

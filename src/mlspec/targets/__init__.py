@@ -25,8 +25,8 @@ def find_targets() -> tuple[Target, ...]:
     if is_extended():
         from importlib import metadata
 
-        for entry in metadata.entry_points(group=GROUP):
-            target = entry.load()
+        for point in metadata.entry_points(group=GROUP):
+            target = point.load()
             found[target.name] = target
     return tuple(found[name] for name in sorted(found))
 
