@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("Every day", "Check specs: language, meaning, platform limits and API schemas; write nothing."),
     "compile": ("Every day", "Write the manifests of specs into the repository, or elsewhere."),
     "check": ("Every day", "Say whether the compiled files are what the specs compile to."),
+    "diff": ("Every day", "Say what a change does: sentences, risks, the cluster, every object."),
     "commit": ("Every day", "Compile what a branch has committed, and commit the result."),
     "init": ("Every day", "Write a first mlspec.yaml."),
     "gate": ("Every day", "Hold metrics or data against the rules of a threshold."),

@@ -1,0 +1,148 @@
+"""Each field of an object that differs, tied to the edit of the spec that made it so, through the traced render."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from mlspec.changes.edits import Edit, behind, related
+from mlspec.changes.objects import ObjectChange
+from mlspec.changes.side import Project
+from mlspec.changes.values import ABSENT, compare
+from mlspec.library import Library
+from mlspec.location import Path, format_path
+from mlspec.render import Manifest
+from mlspec.trace import Cause as Made
+from mlspec.trace import causes as trace
+
+
+class Cause(NamedTuple):
+    """What made something differ."""
+
+    kind: str
+    """``spec`` (an edit of the spec or of a base file), ``lock``, ``template`` or ``compiler``."""
+    edit: int = -1
+    """For ``spec``: the index of the edit."""
+    what: str = ""
+    """For the others: the fact of the lock, the template, the versions of mlspec."""
+
+
+class Tracer:
+    """Finds causes in one project; what of the plans differs is worked out once."""
+
+    def __init__(self, before: Project | None, after: Project | None, edits: tuple[Edit, ...], library: Library) -> None:
+        self._before, self._after, self._edits, self._library = before, after, edits, library
+        self._sides = [side for side in (before, after) if side is not None]
+        self._traced: dict[int, list[Made]] = {}
+        names = dict.fromkeys(name for side in self._sides for name in side.plans)
+        self._changed = {name: self._differing(name) for name in names}
+        self._locked = {name: self._facts(name) for name in names}
+
+    def causes(self, change: ObjectChange) -> list[tuple[Cause, ...]]:
+        """Return the causes of each field of a changed object, in the order of its changes; there is always one."""
+        found = []
+        for field in change.changes:
+            manifests = [
+                (side.manifests[change.key], path)
+                for side, path in ((self._after, field.after_path), (self._before, field.before_path))
+                if side is not None and change.key in side.manifests
+            ]
+            if field.sign == "+":
+                manifests = manifests[:1] if self._has(self._after, change) else manifests
+            elif field.sign == "-":
+                manifests = manifests[-1:]
+            found.append(self._of(change.key.environment, manifests))
+        return found
+
+    def _has(self, side: Project | None, change: ObjectChange) -> bool:
+        return side is not None and change.key in side.manifests
+
+    def _of(self, environment: str, manifests: list[tuple[Manifest, Path]]) -> tuple[Cause, ...]:
+        if self._before is None or self._after is None:
+            return (Cause("spec", 0),)
+        environments = [environment] if environment else list(self._changed)
+        own = [(manifest, cause) for manifest, place in manifests for cause in _nearest(self._trace(manifest), place)]
+        whole = [(manifest, cause) for manifest, _ in manifests for cause in self._trace(manifest)]
+        for made in (own, whole):
+            paths = {path for _, cause in made for path in (*cause.spec, *cause.conditions)}
+            patched = {path for manifest, _ in made for path in manifest.patched}
+            if edits := self._edits_of(paths, environments) or self._edits_of(patched, environments):
+                return edits
+        templates = {cause.template for _, cause in whole} | {manifest.rendering.template for manifest, _ in manifests}
+        return self._otherwise(environments, templates, [path for manifest, _ in manifests for path in manifest.patched])
+
+    def _edits_of(self, paths: Iterable[Path], environments: list[str]) -> tuple[Cause, ...]:
+        found = {
+            at
+            for name in environments
+            for path in paths
+            for changed, edits in self._changed.get(name, {}).items()
+            if related(path, changed)
+            for at in edits
+        }
+        return tuple(Cause("spec", at) for at in sorted(found))
+
+    def _otherwise(self, environments: list[str], templates: set[str], patched: list[Path]) -> tuple[Cause, ...]:
+        """Return what is left when no value of the spec that went into an object differs."""
+        assert self._before is not None
+        assert self._after is not None
+        ours, theirs = self._before.templates, self._after.templates
+        own = tuple(Cause("template", what=name) for name in sorted(templates) if ours.get(name) != theirs.get(name))
+        facts = tuple(Cause("lock", what=fact) for name in environments for fact in self._locked.get(name, ()))
+        if own or facts:
+            return own or facts
+        reached = sorted({at for name in environments for edits in self._changed.get(name, {}).values() for at in edits})
+        # A patch that is gone left no trace in what is there now.
+        gone = [at for at, edit in enumerate(self._edits) if edit.path[:1] == ("patches",)]
+        indexes = gone or reached or list(range(len(self._edits)))
+        if indexes and (patched or not any(ours.get(name) != theirs.get(name) for name in {*ours, *theirs})):
+            return tuple(Cause("spec", at) for at in indexes)
+        changed = tuple(Cause("template", what=name) for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name))
+        return changed or (Cause("compiler", what="mlspec itself, or a file that the spec names"),)
+
+    def _differing(self, environment: str) -> dict[Path, list[int]]:
+        """Return the values of a plan that differ, each with the edits that made them."""
+        if self._before is None or self._after is None:
+            return {}
+        old, new = self._before.plans.get(environment), self._after.plans.get(environment)
+        if old is None or new is None:
+            return {(): behind(("environments", environment), environment, self._edits, self._sides)}
+        pairs = [((), old.tree, new.tree), (("environments",), old.environments, new.environments), (("output",), old.output, new.output)]
+        found: dict[Path, list[int]] = {}
+        for prefix, one, other in pairs:
+            for change in compare(dict(one), dict(other)):
+                for path in {(*prefix, *change.before_path), (*prefix, *change.after_path)}:
+                    home = str(path[1]) if prefix == ("environments",) and len(path) > 1 else environment
+                    found.setdefault(path, behind(path, home, self._edits, self._sides))
+        return {path: edits for path, edits in found.items() if edits}
+
+    def _facts(self, environment: str) -> list[str]:
+        """Return the facts of the lock that differ for an environment."""
+        if self._before is None or self._after is None:
+            return []
+        old, new = self._before.plans.get(environment), self._after.plans.get(environment)
+        live = compare(dict(old.live) if old else {}, dict(new.live) if new else {})
+        pins = compare(dict(self._before.pins), dict(self._after.pins))
+        return [
+            *(f"live {environment}/{'/'.join(map(str, change.path))}: {_fact(change.before)} → {_fact(change.after)}" for change in live),
+            *(f"pin {format_path(change.path)}: {_fact(change.before)} → {_fact(change.after)}" for change in pins),
+        ]
+
+    def _trace(self, manifest: Manifest) -> list[Made]:
+        if id(manifest) not in self._traced:
+            self._traced[id(manifest)] = trace(manifest, self._library)
+        return self._traced[id(manifest)]
+
+
+def _fact(value: object) -> str:
+    return "nothing" if value is ABSENT else str(value)
+
+
+def _nearest(made: list[Made], place: Path) -> list[Made]:
+    """Return what made a value: the causes of its own place and of what it holds, else those of the nearest that holds it."""
+    below = [cause for cause in made if cause.place[: len(place)] == place]
+    if below:
+        return below
+    above = [cause for cause in made if place[: len(cause.place)] == cause.place]
+    deepest = max((len(cause.place) for cause in above), default=0)
+    return [cause for cause in above if len(cause.place) == deepest]

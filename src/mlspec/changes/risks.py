@@ -1,0 +1,287 @@
+"""What a reviewer must not miss: loosened gates, wider access, things that go away, versions that are not pinned, policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from mlspec.changes.edits import Edit
+from mlspec.changes.gates import loosenings
+from mlspec.changes.objects import Key, ObjectChange, Objects
+from mlspec.changes.sentences import short
+from mlspec.changes.side import Project
+from mlspec.location import Path, format_path
+from mlspec.plan.plan import Plan
+from mlspec.quantity import ratio, seconds
+
+GATE, ACCESS, REMOVAL, PIN, POLICY, SECRET, DATA = "gate", "access", "removal", "pin", "policy", "secret", "data"
+KINDS = {
+    GATE: "a gate is looser",
+    ACCESS: "access is wider",
+    REMOVAL: "goes away",
+    PIN: "is not pinned",
+    POLICY: "policy",
+    SECRET: "a secret is named anew",
+    DATA: "people's data",
+}
+"""Kinds of risks and their names, the gravest first."""
+
+
+class Risk(NamedTuple):
+    """One thing that a reviewer must decide on."""
+
+    kind: str
+    environments: tuple[str, ...]
+    """Empty for the project as a whole."""
+    text: str
+
+
+def risks_of(before: Project, after: Project, edits: Iterable[Edit] = (), environments: tuple[str, ...] = ()) -> list[Risk]:
+    """Return the risks of a change, what is true of several environments once, the gravest kind first."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, old in before.plans.items():
+        new = after.plans.get(name)
+        if environments and name not in environments:
+            continue
+        if new is None:
+            found.setdefault((REMOVAL, f"environment {name} (namespace {old.namespace}, {_count(old)})"), [])
+            continue
+        gates = loosenings(before.gates(name), after.gates(name))
+        pairs = [*((GATE, one.text) for one in gates), *_between(old, new)]
+        for pair in dict.fromkeys(pairs):
+            found.setdefault(pair, []).append(name)
+    for name, new in after.plans.items():
+        if name not in before.plans and (not environments or name in environments):
+            for pair in dict.fromkeys(_anew(new)):
+                found.setdefault(pair, []).append(name)
+    found |= {pair: [] for pair in _whole(before, after, edits)}
+    made = [Risk(kind, tuple(names), text) for (kind, text), names in found.items()]
+    return sorted(made, key=lambda risk: list(KINDS).index(risk.kind))
+
+
+def network_risks(changes: Iterable[ObjectChange], before: Objects, after: Objects) -> list[tuple[Key, str]]:
+    """Return where network policies let more in or out than they did, told from the objects alone."""
+    found: list[tuple[Key, str]] = []
+    for change in changes:
+        if change.key.kind != "NetworkPolicy":
+            continue
+        old, new = (dict(side.get(change.key) or {}).get("spec") or {} for side in (before, after))
+        if change.sign == "-":
+            found.append((change.key, "the network policy goes away: anybody may call"))
+            continue
+        for way in ("ingress", "egress"):
+            theirs = [entry for entry in new.get(way) or () if entry not in (old.get(way) or ())]
+            peers = [peer for entry in old.get(way) or () for peer in entry.get("from") or entry.get("to") or ()]
+            fresh = [peer for entry in theirs for peer in entry.get("from") or entry.get("to") or () if peer not in peers]
+            if change.sign == "~" and fresh:
+                found.append((change.key, f"{way} is opened to {', '.join(short(peer) for peer in fresh[:5])}"))
+            elif change.sign == "~" and any(not (entry.get("from") or entry.get("to")) for entry in theirs):
+                found.append((change.key, f"{way} is opened to everybody"))
+    return found
+
+
+def _count(plan: Plan) -> str:
+    number = len(plan.tree["serving"])
+    return f"{number} endpoint{'' if number == 1 else 's'}"
+
+
+def _between(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
+    for section in ("serving", "pipelines"):
+        for name in old.tree[section]:
+            if name not in new.tree[section]:
+                yield REMOVAL, f"{'endpoint' if section == 'serving' else 'pipeline'} {name}"
+    for name in old.tree["monitoring"]:
+        if name not in new.tree["monitoring"] and name in new.tree["serving"]:
+            yield GATE, f"nothing watches endpoint {name} any more"
+    for name, endpoint in new.tree["serving"].items():
+        yield from _access(name, old.tree["serving"].get(name), endpoint)
+    for name, monitor in new.tree["monitoring"].items():
+        if name in old.tree["monitoring"]:
+            yield from _watching(name, old.tree["monitoring"][name], monitor)
+    yield from _pins(old, new)
+    yield from _policy(old, new)
+    known = set(_secrets(old.tree))
+    yield from ((SECRET, f"{secret} (in {place})") for secret, place in _secrets(new.tree).items() if secret not in known)
+    for name, dataset in new.tree["datasets"].items():
+        columns = (old.tree["datasets"].get(name) or {}).get("schema") or {}
+        for column, facts in (dataset.get("schema") or {}).items():
+            for flag in ("pii", "protected"):
+                if (columns.get(column) or {}).get(flag) and not facts.get(flag):
+                    yield DATA, f"column {column} of {name} is no longer said to be {flag}"
+
+
+def _anew(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield the risks of an environment that is added."""
+    for name, endpoint in plan.tree["serving"].items():
+        yield from _access(name, None, endpoint)
+    yield from ((SECRET, f"{secret} (in {place})") for secret, place in _secrets(plan.tree).items())
+
+
+def _access(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    before = old or {}
+    callers = [caller for caller in (new.get("access") or {}).get("from", ()) if caller not in (before.get("access") or {}).get("from", ())]
+    if callers:
+        yield ACCESS, f"namespace{'s' if len(callers) > 1 else ''} {', '.join(callers)} may call {name}"
+    exposed, was = new.get("expose"), before.get("expose")
+    if exposed and not was:
+        yield ACCESS, f"{name} is reached from outside the cluster, at {exposed['host']}{exposed['path']}" + _plain(exposed)
+    elif exposed and was:
+        if exposed["host"] != was["host"]:
+            yield ACCESS, f"{name} is reached at {exposed['host']} instead of {was['host']}"
+        if exposed["path"] != was["path"] and was["path"].startswith(exposed["path"]):
+            yield ACCESS, f"{name} answers below {exposed['path']} instead of {was['path']}"
+        if was["tls"] and not exposed["tls"]:
+            yield ACCESS, f"{name} is reached without TLS"
+    logging, logged = new.get("logging"), before.get("logging")
+    if logging and (not logged or logging["sink"] != logged["sink"] or logging["mode"] != logged["mode"]):
+        yield (
+            DATA,
+            f"{logging['mode']} of {name} {'are' if logging['mode'] != 'all' else 'that is asked and answered are'} logged to "
+            + str(logging["sink"]),
+        )
+
+
+def _plain(exposed: Mapping[str, Any]) -> str:
+    return "" if exposed["tls"] else ", without TLS"
+
+
+def _watching(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield objectives of an endpoint that are looser."""
+    for path, compared in _OBJECTIVES.items():
+        one, other = _get(old, path), _get(new, path)
+        what = format_path(("monitoring", name, *path))
+        if one is not None and other is None:
+            yield GATE, f"{what}: {short(one)} → removed"
+        elif one is not None and one != other and compared(other) > compared(one):
+            yield GATE, f"{what}: {short(one)} → {short(other)}"
+    for key in ("slo", "drift", "outliers", "bias", "notify"):
+        if key in old and key not in new:
+            yield GATE, f"monitoring.{name}.{key} removed"
+
+
+_OBJECTIVES: Mapping[tuple[str, ...], Callable[[Any], Decimal]] = {
+    ("slo", "availability"): lambda value: -ratio(value),
+    ("slo", "latency", "max"): seconds,
+    ("slo", "latency", "quantile"): lambda value: -ratio(value),
+    ("drift", "every"): seconds,
+    ("outliers", "share"): ratio,
+    ("bias", "maxGap"): ratio,
+}
+"""Objectives, each with a number that grows as they get looser."""
+
+
+def _get(entry: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    value: Any = entry
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _pins(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
+    for name, dataset in new.tree["datasets"].items():
+        was = old.tree["datasets"].get(name)
+        if was is not None and "version" in was and "version" not in dataset:
+            yield PIN, f"dataset {name} has no version any more"
+    images = dict(_images(old.tree, ()))
+    for path, image in _images(new.tree, ()):
+        if "@" not in image and images.get(path, "@") != image:
+            yield PIN, f"image {image} of {format_path(path)} has a tag and no digest"
+    for name, model in new.tree["models"].items():
+        was = old.tree["models"].get(name)
+        if was is not None and was["version"] == model["version"] and was.get("uri") != model.get("uri"):
+            yield PIN, f"model {name} {model['version']} is read from another place under the same version"
+
+
+def _images(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key == "image" and isinstance(item, str):
+                yield (*path, key), item
+            else:
+                yield from _images(item, (*path, key))
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _images(item, (*path, at))
+
+
+def _policy(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
+    was, is_ = old.environments[old.environment], new.environments[new.environment]
+    if is_["approvals"] < was["approvals"]:
+        yield POLICY, f"approvals {was['approvals']} → {is_['approvals']}"
+    if was["after"] is not None and is_["after"] != was["after"]:
+        yield POLICY, f"no longer promoted after {was['after']}" + (f", but after {is_['after']}" if is_["after"] else "")
+    for key in ("cluster", "namespace"):
+        if was[key] != is_[key]:
+            yield POLICY, f"moves from {key} {was[key]} to {is_[key]}; what runs there is deleted"
+    one, other = (str(plan.tree["platform"]["gitops"]["word"]) for plan in (old, new))
+    sync = [(plan.tree["platform"]["gitops"].get(word) or {}).get("sync") for plan, word in ((old, one), (new, other))]
+    if sync[0] == "manual" and sync[1] == "automated":
+        yield POLICY, "changes in git are applied by themselves from now on (sync: manual → automated)"
+    if one != other:
+        yield POLICY, f"deployed by {other} instead of {one}"
+    for patch in new.tree.get("patches") or ():
+        if patch not in (old.tree.get("patches") or ()) and patch["target"].get("environment", new.environment) == new.environment:
+            guarded = f", where {is_['approvals']} must approve" if is_["approvals"] else ""
+            yield POLICY, f"a patch of {short(patch['target'])} ({short(patch['reason'])}){guarded}"
+    place = ("platform", "repository")
+    repositories = [_get(plan.tree, place) for plan in (old, new)]
+    if repositories[0] and repositories[0] != repositories[1]:
+        yield POLICY, f"deployed from {short(repositories[1])} instead of {short(repositories[0])}"
+
+
+def _whole(before: Project, after: Project, edits: Iterable[Edit]) -> Iterator[tuple[str, str]]:
+    """Yield the risks of the project as a whole."""
+    old, new = before.tree, after.tree
+    if "requires" in old and "requires" not in new:
+        yield PIN, f"any version of mlspec may compile (requires {short(old['requires'])} removed)"
+    if old.get("owner", {}).get("team") != new.get("owner", {}).get("team"):
+        yield POLICY, f"owner {short(old.get('owner', {}).get('team', 'none'))} → {short(new.get('owner', {}).get('team', 'none'))}"
+    one, other = old.get("governance") or {}, new.get("governance") or {}
+    levels = ("minimal", "limited", "high")
+    if one.get("risk") in levels and (other.get("risk") not in levels or levels.index(other["risk"]) < levels.index(one["risk"])):
+        yield POLICY, f"governance.risk {one['risk']} → {other.get('risk', 'none')}"
+    for reviewer in one.get("reviewers") or ():
+        if reviewer not in (other.get("reviewers") or ()):
+            yield POLICY, f"{reviewer} no longer reviews"
+    known = {_waived(waiver): waiver for waiver in one.get("waivers") or ()}
+    for waiver in other.get("waivers") or ():
+        was = known.get(_waived(waiver))
+        what = f"{_waived(waiver)} until {waiver['until']}, by {short(waiver['owner'])}: {short(waiver['reason'])}"
+        if was is None:
+            yield POLICY, f"a waiver of {what}"
+        elif str(waiver["until"]) > str(was["until"]):
+            yield POLICY, f"a waiver is extended: {what}"
+    if old.get("templates") != new.get("templates") and "templates" in new:
+        yield POLICY, f"templates of the project's own in {short(new['templates'])} replace built-in ones"
+    changed = {name for name in {*before.templates, *after.templates} if before.templates.get(name) != after.templates.get(name)}
+    for name in sorted(changed):
+        yield POLICY, f"the template {name} {'differs' if name in after.templates else 'is removed'}"
+    for file in sorted({edit.file for edit in edits} - {before.spec, after.spec}):
+        yield POLICY, f"the base file {file} differs; other projects may share it"
+
+
+def _waived(waiver: Mapping[str, Any]) -> str:
+    return str(waiver.get("threshold") or waiver.get("code"))
+
+
+def _secrets(value: Any, path: Path = ()) -> dict[str, str]:
+    """Return the secrets that a plan names, each with the first place."""
+    found: dict[str, str] = {}
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            here = (*path, key)
+            if key == "secret" and isinstance(item, str):
+                found.setdefault(item, format_path(here))
+            elif key == "secrets" and isinstance(item, Mapping) and all(isinstance(name, str) for name in item.values()):
+                for variable, name in item.items():
+                    found.setdefault(name, format_path((*here, variable)))
+            else:
+                found = {**_secrets(item, here), **found}
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            found = {**_secrets(item, (*path, at)), **found}
+    return found
+
+
+__all__ = ["KINDS", "Risk", "network_risks", "risks_of"]

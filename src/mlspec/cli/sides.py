@@ -1,0 +1,115 @@
+"""The two sides of a comparison: a revision or the work tree, compiled and kept for tracing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlspec.diagnostics import Unable
+
+if TYPE_CHECKING:
+    from mlspec.changes.side import Project, Side
+    from mlspec.diagnostics import Diagnostic
+    from mlspec.repository.clone import Clone
+
+WORKTREE = "worktree"
+
+
+@contextlib.contextmanager
+def sides(
+    before: str, after: str, paths: Sequence[Path], crds: Path | None, templates: Path | None, *, merge_base: bool = False
+) -> Iterator[tuple[Side, Side]]:
+    """Hold both sides of a comparison; their files are there as long as they are held.
+
+    Raises Unable for a revision that is not there, and (status 2) for a path that neither side has.
+    """
+    from mlspec.repository.clone import open_clone
+
+    paths = [path.absolute() for path in paths or (Path(),)]
+    crds, templates = (path.absolute() if path else None for path in (crds, templates))
+    clone = open_clone(paths[0])
+    names = [clone.relative(path) for path in paths]
+    if merge_base:
+        before = _fork(clone, before, "HEAD" if after == WORKTREE else after)
+    with contextlib.ExitStack() as held:
+        made = [_side(held, clone, revision, names, crds, templates) for revision in (before, after)]
+        for name in names:
+            if not any(name in there for _, there in made):
+                raise Unable(f"neither {before} nor {after} has {name}", "check the path", status=2)
+        yield made[0][0], made[1][0]
+
+
+def library_of(project: Project, templates: Path | None) -> object:
+    """Return the templates of a project."""
+    from mlspec.library import Library
+
+    return Library.load(templates, project.compiled.spec.parent, project.tree.get("templates"))
+
+
+def _fork(clone: Clone, one: str, other: str) -> str:
+    """Return where the histories of two revisions part."""
+    from mlspec.repository.clone import resolve
+
+    ends = [resolve(clone, revision) for revision in (one, other)]
+    found = clone.git.attempt("merge-base", *ends)
+    if found.status:
+        help_ = "fetch more of the history: git fetch --unshallow" if clone.shallow else "leave out --merge-base"
+        raise Unable(f"{one} and {other} have no commit in common here", help_)
+    return str(found.text)
+
+
+def _side(
+    held: contextlib.ExitStack, clone: Clone, revision: str, names: list[str], crds: Path | None, templates: Path | None
+) -> tuple[Side, list[str]]:
+    """Compile one side; return it, and the paths that it has."""
+    if revision == WORKTREE:
+        if clone.root is None:
+            raise Unable("a bare repository has no work tree", "name a revision: --to main", status=2)
+        there = [name for name in names if (clone.root / name).exists()]
+        return _compile(WORKTREE, "", clone.root, there, crds, templates), there
+    from mlspec.cli.rebuilding import revision as copied
+    from mlspec.repository.clone import resolve
+    from mlspec.repository.trees import paths_below
+
+    commit = resolve(clone, revision)
+    copy = held.enter_context(copied(clone, commit))
+    there = [name for name in names if paths_below(copy.entries, name)]
+    copy.bring([name for name in there if name != "."])
+    side = _compile(revision, commit, copy.folder, there, crds, templates)
+    return side, there
+
+
+def _compile(label: str, commit: str, root: Path, names: list[str], crds: Path | None, templates: Path | None) -> Side:
+    from mlspec.changes.edits import from_root
+    from mlspec.changes.side import Project, Side
+    from mlspec.compiler import Request, compile_specs, show
+
+    if not names:
+        return Side(label, commit, {})
+    base = Path.cwd()
+    outcome = compile_specs(Request(paths=tuple(root / name for name in names), crds=crds, templates=templates, keep=True))
+    projects = {compiled.name: Project(compiled, base, _digests(compiled.template_folders)) for compiled in outcome.projects}
+    compiled = {show(project.spec) for project in outcome.projects}
+    refused = tuple(from_root(file, base, root) for file in outcome.files if file not in compiled)
+    return Side(label, commit, projects, tuple(_placed(one, base, root) for one in outcome.diagnostics), refused)
+
+
+def _placed(diagnostic: Diagnostic, base: Path, root: Path) -> Diagnostic:
+    """Name the files of a diagnostic from the root of the repository."""
+    from mlspec.changes.edits import from_root
+
+    related = tuple(replace(one, site=replace(one.site, file=from_root(one.site.file, base, root))) for one in diagnostic.related)
+    return replace(diagnostic, site=replace(diagnostic.site, file=from_root(diagnostic.site.file, base, root)), related=related)
+
+
+def _digests(folders: Sequence[Path]) -> dict[str, str]:
+    """Return the digests of templates of one's own, the folders that count first last."""
+    from mlspec.artifacts import digest
+
+    found: dict[str, str] = {}
+    for folder in reversed(folders):
+        found |= {file.relative_to(folder).as_posix(): digest(file.read_bytes()) for file in sorted(folder.rglob("*.j2")) if file.is_file()}
+    return found

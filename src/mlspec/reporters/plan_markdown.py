@@ -1,0 +1,219 @@
+"""The plan of a change as a comment on a pull request: within the length that hosts allow, and with nothing in it that acts.
+
+Whatever comes from a spec stands in code, where hosts neither mention people, link issues and commits, load images nor read HTML. Text
+outside of code is fixed text of this module and numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TextIO
+
+from mlspec.changes.account import Account, ProjectAccount
+from mlspec.changes.risks import KINDS
+from mlspec.reporters.plan_words import LONGEST, Piece, count, edit_line, effect_rows, headline, pieces, total_rows, where
+from mlspec.reporters.printable import printable
+
+MARKER = "<!-- mlspec plan -->"
+"""The first line, by which CI finds its comment again."""
+BUDGET = 65_000
+"""Characters; GitHub takes 65,536."""
+_RISK = 600
+"""Characters of one risk."""
+_EACH = 12_000
+"""Characters of sentences, of effects, of edits, each, in one comment; objects take what is left."""
+_FOLDED = 12
+"""More objects than this are folded away."""
+
+
+def write_plan_markdown(account: Account, stream: TextIO) -> None:
+    """Write a plan as Markdown of at most BUDGET characters; risks come first and are never cut, and what was cut is said."""
+    stream.write(markdown_of(account))
+
+
+def markdown_of(account: Account) -> str:
+    """Return the comment."""
+    risks = sum(len(project.risks) for project in account.projects)
+    grave = sum(effect.grave for project in account.projects for one in project.environments for effect in one.effects)
+    tail = [count(risks, "risk")] if risks else []
+    tail += [f"{count(grave, 'grave effect')} in the cluster"] if grave else []
+    head = [MARKER, f"### Plan: {'; '.join([headline(account), *tail])}", ""]
+    head += [f"{code(account.before.label)} → {code(account.after.label)}{_commits(account)}. Both sides compiled by this mlspec.", ""]
+    head += _broken(account)
+    paper = _Paper(BUDGET)
+    paper.must(head)
+    for project in account.projects:
+        paper.must(_risks(project, many=len(account.projects) > 1))
+    for project in account.projects:
+        _body(project, paper, len(account.projects))
+    paper.list("New warnings", [f"{one.site.file}:{one.site.line} {one.code} {one.message}" for one in account.warnings])
+    return paper.text()
+
+
+def code(text: str) -> str:
+    """Return a text as a span of code on one line, that nothing in it can end; safe in the cell of a table, too."""
+    text = " ".join(printable(text).split()) or " "
+    runs = re.findall(r"`+", text)
+    fence = "`" * (max(map(len, runs), default=0) + 1)
+    gap = " " if text[0] == "`" or text[-1] == "`" else ""
+    return f"{fence}{gap}{text}{gap}{fence}"
+
+
+def fenced(lines: Iterable[str], language: str = "") -> list[str]:
+    """Return lines as a block of code that nothing in them can end."""
+    made = [printable(line) for line in lines]
+    runs = [len(run) for line in made for run in re.findall(r"`+", line)]
+    fence = "`" * max(3, max(runs, default=0) + 1)
+    return [f"{fence}{language}", *made, fence]
+
+
+class _Paper:
+    """The lines of a comment while it is written, and how much still fits."""
+
+    def __init__(self, budget: int) -> None:
+        self._lines: list[str] = []
+        self._left = budget - 400  # for what is said of what was cut
+        self._cut: list[str] = []
+
+    def must(self, lines: Iterable[str]) -> None:
+        """Write lines that are never cut."""
+        for line in lines:
+            self._lines.append(line)
+            self._left -= len(line) + 1
+
+    def may(self, lines: Iterable[str]) -> bool:
+        """Write lines when all of them fit, and say whether they did."""
+        lines = list(lines)
+        size = sum(len(line) + 1 for line in lines)
+        if size > self._left:
+            return False
+        self._lines += lines
+        self._left -= size
+        return True
+
+    def list(self, title: str, items: Iterable[str], name: str = "") -> None:
+        """Write a list of code spans under a title, as many as may be had."""
+        items = list(items)
+        if not items:
+            return
+        lines: list[str] = [f"**{title}**", ""]
+        size, shown = 0, 0
+        for item in items:
+            line = f"- {code(item[: 3 * LONGEST])}"
+            size += len(line) + 1
+            if size > min(_EACH, self._left - 200):
+                break
+            lines.append(line)
+            shown += 1
+        if shown < len(items):
+            self.cut(f'{len(items) - shown} of {len(items)} under "{name or title}"')
+        if shown:
+            self.may([*lines, ""])
+
+    def cut(self, what: str) -> None:
+        """Note what is not there."""
+        self._cut.append(what)
+
+    def text(self) -> str:
+        """Return the whole comment."""
+        lines = list(self._lines)
+        if self._cut:
+            shown = self._cut if len(self._cut) <= 5 else [*self._cut[:4], f"and {len(self._cut) - 4} more parts"]
+            lines += [f"**Cut, to fit into a comment:** {'; '.join(shown)}. All of it: {code('mlspec diff')} on the branch."]
+        return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _commits(account: Account) -> str:
+    named = [(side.commit[:12], side.label) for side in (account.before, account.after)]
+    shown = [code(commit) for commit, label in named if commit and not commit.startswith(label)]
+    return f" (commits {', '.join(shown)})" if shown else ""
+
+
+def _broken(account: Account) -> list[str]:
+    lines: list[str] = []
+    for spec, side, other in account.broken:
+        lines += [f"**Does not compile** at {code(side.label)}: {code(spec)}", ""]
+        found = [one for one in side.diagnostics if one.severity == "error" and (len(side.refused) == 1 or one.site.file == spec)]
+        lines += [f"- {code(f'{one.site.file}:{one.site.line}:{one.site.column} {one.code} {one.message}'[:_RISK])}" for one in found[:20]]
+        lines += [f"- and {len(found) - 20} more findings"] if len(found) > 20 else []
+        if other is not None:
+            there = account.after if side is account.before else account.before
+            objects = count(len(other.objects), "object")
+            lines += ["", f"At {code(there.label)} it is {code(other.name)}: {objects} in {code(', '.join(other.plans))}."]
+        lines.append("")
+    return lines
+
+
+def _risks(project: ProjectAccount, *, many: bool) -> list[str]:
+    if not project.risks:
+        return []
+    lines = [f"**:warning: {count(len(project.risks), 'risk')}**" + (f" in {code(project.name)}" if many else ""), ""]
+    for risk in project.risks:
+        lead = where(risk.environments, project)
+        lines.append(f"- **{KINDS[risk.kind]}**: {code(_shortened(risk.text))}" + (f" in {code(lead)}" if lead else ""))
+    return [*lines, ""]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _RISK else f"{text[: _RISK - 1]}…"
+
+
+def _body(project: ProjectAccount, paper: _Paper, many: int) -> None:
+    title = f"#### {code(project.name)}" + (f", {project.state}" if project.state != "changed" else "")
+    if not paper.may([f"{title} ({code(project.spec)})", ""] if many > 1 or project.state != "changed" else []):
+        paper.cut(f"all but the risks of a project with {count(len(project.files), 'file')}")
+        return
+    said = [(where(names, project), text) for names, text in project.sentences]
+    paper.list("What changes", [f"{lead}: {text}" if lead else text for lead, text in said])
+    effects = effect_rows(project)
+    paper.list("In the cluster, grave", [text for grave, text in effects if grave])
+    paper.list("In the cluster", [text for grave, text in effects if not grave])
+    _totals(project, paper)
+    if project.notes:
+        paper.list("Notes", project.notes)
+    paper.list("Edits", [f"{at}. {edit_line(edit)}" for at, edit in enumerate(project.edits, 1)])
+    _objects(project, paper)
+
+
+def _totals(project: ProjectAccount, paper: _Paper) -> None:
+    rows = [(environment.name or "project", *row) for environment in project.environments for row in total_rows(environment)]
+    if rows:
+        lines = ["| asked for | before | after |", "|---|---|---|"]
+        for name, resource, before, after in rows:
+            lines.append(f"| {_cell(f'{name}: {resource}')} | {_cell(before)} | {_cell(after)} |")
+        if not paper.may([*lines, ""]):
+            paper.cut("the totals of what is asked for")
+
+
+def _cell(text: str) -> str:
+    """Return a code span for the cell of a table, where a bar ends the cell even in code."""
+    return code(text).replace("|", "\\|")
+
+
+def _objects(project: ProjectAccount, paper: _Paper) -> None:
+    made = pieces(project)
+    if not made:
+        return
+    title = f"{count(len(made), 'object')} differ{'s' if len(made) == 1 else ''}"
+    folded = len(made) > _FOLDED
+    if not paper.may([f"<details><summary>{title}</summary>", ""] if folded else [f"**{title}**", ""]):
+        paper.cut(count(len(made), "object"))
+        return
+    brief = 0
+    for at, piece in enumerate(made):
+        if paper.may([*_piece(piece, piece.lines), ""]):
+            continue
+        brief += 1
+        if not paper.may([*_piece(piece, [f"  {count(len(piece.lines), 'line')} not shown"]), ""]):
+            paper.cut(f"{len(made) - at} of {count(len(made), 'object')}")
+            brief -= 1
+            break
+    if brief:
+        paper.cut(f"the fields of {brief} of {count(len(made), 'object')}")
+    if folded:
+        paper.must(["</details>", ""])
+
+
+def _piece(piece: Piece, lines: list[str]) -> list[str]:
+    return fenced([piece.title, *lines], "diff")

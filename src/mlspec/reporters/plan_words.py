@@ -1,0 +1,188 @@
+"""The words that the formats of a plan share: headline, sentences, edits, fields, totals."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from mlspec.changes.account import Account, EnvironmentAccount, Hunk, ProjectAccount
+from mlspec.changes.causes import Cause
+from mlspec.changes.edits import Edit
+from mlspec.changes.totals import Total, shown
+from mlspec.changes.values import ABSENT, Change
+from mlspec.location import format_path
+from mlspec.reporters.printable import printable
+from mlspec.secrecy import MASK, secret_in
+
+LONGEST = 200
+"""Characters of one value on one line."""
+LINES = 40
+"""Lines of one text or one whole object."""
+
+
+def headline(account: Account) -> str:
+    """Return what there is, in one line: ``8 files follow from these 2 edits``."""
+    files = sum(len(project.files) for project in account.projects)
+    edits = sum(len(project.edits) for project in account.projects)
+    if not account.projects:
+        return "nothing that is compiled differs" if not account.broken else "what does not compile cannot be compared"
+    if not edits:
+        return f"{count(files, 'file')} {'differs' if files == 1 else 'differ'}, and no field of a spec does"
+    if not files:
+        return f"{count(edits, 'edit')}, and no compiled file differs"
+    return f"{count(files, 'file')} {'follows' if files == 1 else 'follow'} from {'this' if edits == 1 else 'these'} {count(edits, 'edit')}"
+
+
+def count(number: int, word: str) -> str:
+    """Return a number with its word."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def where(names: Sequence[str], project: ProjectAccount) -> str:
+    """Return the environments that something is true of, in words; empty for the whole project."""
+    known = {environment.name for environment in project.environments if environment.name}
+    if len(names) > 2 and known and known <= set(names):
+        return "every environment"
+    return ", ".join(names)
+
+
+def value(found: Any) -> str:
+    """Return a value on one line; what looks like a secret is masked."""
+    if found is ABSENT:
+        return "none"
+    text = json.dumps(found, ensure_ascii=False, default=str)
+    if isinstance(found, str) and found and found.isprintable() and not found.startswith(("{", "[", '"', " ")) and not found.endswith(" "):
+        text = found if found not in ("true", "false", "null", "none") and not _is_number(found) else text
+    if secret_in(text):
+        return MASK
+    text = printable(text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def edit_line(edit: Edit) -> str:
+    """Return an edit: its place, and what it changes."""
+    place = f"{edit.file}:{edit.line}"
+    change = edit.change
+    if not change.path:
+        return f"{place}  the whole spec"
+    name = format_path(change.path)
+    if change.sign == "~":
+        return f"{place}  {name}: {value(change.before)} → {value(change.after)}"
+    sign, what = ("added", change.after) if change.sign == "+" else ("removed", change.before)
+    return f"{place}  {name} {sign}: {value(what)}"
+
+
+def field_lines(change: Change) -> Iterator[str]:
+    """Yield the lines of one field, each with its sign: values, a whole object as YAML, the lines of a long text that differ."""
+    name = format_path(change.path)
+    before, after = change.before, change.after
+    if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
+        yield f"~ {name}:"
+        lines = list(difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=1))[2:]
+        yield from _bounded([printable(MASK if secret_in(line) else line)[:LONGEST] for line in lines])
+        return
+    if change.sign == "~":
+        yield f"- {name}: {value(before)}"
+        yield f"+ {name}: {value(after)}"
+        return
+    sign, found = (change.sign, after if change.sign == "+" else before)
+    if isinstance(found, dict | list) and found:
+        from mlspec.emit import emit
+
+        text = emit(found) if isinstance(found, dict) else emit({"items": found}).removeprefix("items:\n")
+        lead = f"{name}:" if name else ""
+        lines = [printable(MASK if secret_in(line) else line)[:LONGEST] for line in text.rstrip("\n").split("\n")]
+        yield from _bounded([*([f"{sign} {lead}"] if lead else []), *(f"{sign} {'  ' if lead else ''}{line}" for line in lines)])
+        return
+    yield f"{sign} {name}: {value(found)}"
+
+
+def cause_words(causes: Sequence[Cause]) -> str:
+    """Return causes in short: the numbers of edits, counted from one, or what else it was."""
+    numbers = [str(cause.edit + 1) for cause in causes if cause.kind == "spec"]
+    others = [f"{cause.kind}: {cause.what}" for cause in causes if cause.kind != "spec"]
+    shown_ = numbers if len(numbers) <= 6 else [*numbers[:5], f"and {len(numbers) - 5} more"]
+    return ", ".join([*([f"edit {', '.join(shown_)}"] if numbers else []), *others])
+
+
+def grouped(hunk: Hunk) -> list[tuple[tuple[Cause, ...], list[Change]]]:
+    """Return the fields of a hunk by what caused them, in their order."""
+    groups: dict[tuple[Cause, ...], list[Change]] = {}
+    for change, causes in zip(hunk.change.changes, hunk.causes, strict=True):
+        groups.setdefault(causes, []).append(change)
+    return list(groups.items())
+
+
+class Piece(NamedTuple):
+    """One object that differs, as it is shown; alike in several environments it is shown once."""
+
+    sign: str
+    title: str
+    lines: list[str]
+
+
+def pieces(project: ProjectAccount) -> list[Piece]:
+    """Return the objects of a project that differ; one that another takes the place of is shown with that other."""
+    shown_: dict[tuple[str, ...], list[str]] = {}
+    for environment in project.environments:
+        replaced = {hunk.change.replaces for hunk in environment.hunks if hunk.change.replaces}
+        for hunk in environment.hunks:
+            if hunk.change.key in replaced:
+                continue
+            change = hunk.change
+            was = f" in place of {change.replaces.name}" if change.replaces else ""
+            lines = [
+                line
+                for causes, changes in grouped(hunk)
+                for line in [f"@@ from {cause_words(causes)} @@", *(line for one in changes for line in field_lines(one))]
+            ]
+            shown_.setdefault((change.sign, f"{change.key.text}{was}", *lines), []).append(environment.name)
+    made = []
+    for (sign, name, *lines), names in shown_.items():
+        there = where(names, project) or "the project as a whole"
+        made.append(Piece(sign, f"{sign} {name}  ({there})", lines))
+    return made
+
+
+def effect_rows(project: ProjectAccount) -> list[tuple[bool, str]]:
+    """Return what would happen in a cluster, each with whether it is grave; what is true of several environments once."""
+    found: dict[tuple[bool, str], list[str]] = {}
+    for environment in project.environments:
+        for effect in environment.effects:
+            found.setdefault((effect.grave, f"{effect.key.text} {effect.text}"), []).append(environment.name)
+    made = []
+    for (grave, text), names in found.items():
+        lead = where(names, project)
+        made.append((grave, f"{lead}: {text}" if lead else text))
+    return sorted(made, key=lambda row: not row[0])
+
+
+def total_rows(environment: EnvironmentAccount) -> Iterator[tuple[str, str, str]]:
+    """Yield rows of totals: what is asked for, before and after; those that do not differ are left out."""
+    for resource in sorted({*environment.before, *environment.after}):
+        before, after = (side.get(resource, Total()) for side in (environment.before, environment.after))
+        if (before.least, before.most) != (after.least, after.most):
+            yield resource, _range(resource, before), _range(resource, after)
+        if before.now_and_then != after.now_and_then:
+            yield f"{resource} of jobs", shown(resource, before.now_and_then), shown(resource, after.now_and_then)
+
+
+def _range(resource: str, total: Total) -> str:
+    least, most = shown(resource, total.least), shown(resource, total.most)
+    return least if least == most else f"{least} to {most}"
+
+
+def _bounded(lines: list[str]) -> Iterator[str]:
+    yield from lines[:LINES]
+    if len(lines) > LINES:
+        yield f"  … and {count(len(lines) - LINES, 'line')} more"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
