@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from mlspec.diagnostics import Finding
 from mlspec.plan.plan import Plan
 from mlspec.target import Rendering, Target
-from mlspec.targets.prometheus.compared import check_comparisons
-from mlspec.targets.prometheus.limits import check as check_measures
-from mlspec.targets.prometheus.rules import RuleView, groups_of
-from mlspec.targets.prometheus.scraping import ScrapeView, scraped
-from mlspec.targets.prometheus.surroundings import shared, surroundings
 
 
 def render(plan: Plan) -> Iterator[Rendering]:
     """Make what watches each endpoint, one file each, and what all of them share."""
+    from mlspec.targets.prometheus.rules import RuleView, groups_of
+    from mlspec.targets.prometheus.scraping import ScrapeView, scraped
+    from mlspec.targets.prometheus.surroundings import shared, surroundings
+
     for endpoint in sorted(plan.node.monitoring):
         file = f"{plan.folder}/monitoring-{endpoint}.yaml"
         if groups_of(plan, endpoint):
@@ -28,6 +27,9 @@ def render(plan: Plan) -> Iterator[Rendering]:
 
 def check(plan: Plan) -> Iterator[Finding]:
     """Yield what Prometheus cannot tell, and what the comparisons cannot do."""
+    from mlspec.targets.prometheus.compared import check_comparisons
+    from mlspec.targets.prometheus.limits import check as check_measures
+
     yield from check_measures(plan)
     yield from check_comparisons(plan)
 
