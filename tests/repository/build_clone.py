@@ -67,6 +67,14 @@ def bot(folder, *arguments, **variables):
     return subprocess.run(line, cwd=folder, env=surroundings, capture_output=True, text=True, check=False)
 
 
+def lives(pid):
+    """Tell whether a process is there and not just waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def bot_identity():
     return {"GIT_AUTHOR_NAME": "bot", "GIT_AUTHOR_EMAIL": "bot@example.com", "GIT_COMMITTER_NAME": "", "GIT_COMMITTER_EMAIL": ""}
 

@@ -135,25 +135,27 @@ def _find_place(order: Order) -> Place:
 
 
 @contextlib.contextmanager
-def _alone(place: Place) -> Iterator[Path | None]:
+def _alone(place: Place) -> Iterator[clones.Clone | None]:
     """Keep others off the branches of this clone where they are moved; give the work tree that has the branch checked out."""
     if place.remote:
         yield None
         return
     with worktree.claim(place.clone):
-        tree = worktree_of_target(place)
+        tree = _tree_of_target(place)
         if tree:
             worktree.heal(tree)
         yield tree
 
 
-def worktree_of_target(place: Place) -> Path | None:
+def _tree_of_target(place: Place) -> clones.Clone | None:
     """Return the work tree that follows the branch. Raises Unable when it would have to follow more than generated files."""
     tree = clones.worktree_of(place.clone, place.target)
     if tree and place.own:
         name = place.target.removeprefix("refs/heads/")
         raise Unable(f"the branch {name} is checked out in {tree}", "check out another branch there, or use --push")
-    return tree
+    if tree is None:
+        return None
+    return place.clone if place.clone.root and tree.samefile(place.clone.root) else clones.open_clone(tree)
 
 
 def _pause(number: int) -> None:
@@ -193,7 +195,7 @@ def _commit(
     if not rebuilt.changes:
         return None
     tree = commits.write_tree(clone, source, rebuilt.changes, scratch)
-    if tree == commits.tree_of(clone, source) or (target and tree == commits.tree_of(clone, target)):
+    if any(tree == commits.tree_of(clone, commit) for commit in {source, target or source}):
         return None
     parents = [source]
     if place.own and target and not clones.is_ancestor(clone, target, source):
@@ -210,7 +212,7 @@ def _message(order: Order, rebuilt: Rebuilt) -> str:
     return f"Compile {shown}"
 
 
-def _land(place: Place, attempt: Attempt, tree: Path | None) -> bool:
+def _land(place: Place, attempt: Attempt, tree: clones.Clone | None) -> bool:
     """Move the branch; say whether it was still where this attempt began."""
     assert attempt.commit
     if place.remote:
@@ -220,11 +222,11 @@ def _land(place: Place, attempt: Attempt, tree: Path | None) -> bool:
     return commits.move_branch(place.clone, place.target, attempt.commit, attempt.target)
 
 
-def _follow(attempt: Attempt, tree: Path | None) -> list[str]:
+def _follow(attempt: Attempt, tree: clones.Clone | None) -> list[str]:
     """Bring the work tree after its branch, and say what was left as a person has it."""
     if tree is None or attempt.commit is None or attempt.target is None:
         return []
-    kept = worktree.bring_forward(clones.open_clone(tree), attempt.target, attempt.commit)
+    kept = worktree.bring_forward(tree, attempt.target, attempt.commit)
     worktree.forget(tree)
     notes = []
     if kept.files:

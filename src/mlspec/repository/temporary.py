@@ -58,4 +58,4 @@ def _is_dead(folder: Path, changed: float) -> bool:
 
 def _is_locked_once(folder: Path) -> bool:
     """Tell whether a folder came to hold anything: between its making and its lock it is empty."""
-    return any(entry.name != _ALIVE for entry in os.scandir(folder))
+    return os.listdir(folder) != [_ALIVE]  # noqa: PTH208 - names are enough

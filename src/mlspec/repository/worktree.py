@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlspec.diagnostics import Unable
-from mlspec.repository.clone import Clone, find_commit, is_ancestor, open_clone
+from mlspec.repository.clone import Clone, find_commit, is_ancestor
 from mlspec.repository.trees import EXECUTABLE, FILE, Entry, list_tree, read_objects
 
 _JOURNAL = "mlspec-commit"
@@ -46,17 +46,16 @@ def claim(clone: Clone, patience: float = 60.0) -> Iterator[None]:
         os.close(handle)
 
 
-def note(tree: Path, ref: str, old: str, new: str) -> None:
+def note(clone: Clone, ref: str, old: str, new: str) -> None:
     """Write down what is about to happen to a branch, so that the next run can finish what a killed one began."""
-    journal = open_clone(tree).folder / _JOURNAL
+    journal = clone.folder / _JOURNAL
     part = journal.with_suffix(".part")
     part.write_text(f"{ref}\n{old}\n{new}\n", encoding="utf-8")
     part.replace(journal)
 
 
-def heal(tree: Path) -> bool:
+def heal(clone: Clone) -> bool:
     """Finish what a killed run began in a work tree; say whether there was something."""
-    clone = open_clone(tree)
     journal = clone.folder / _JOURNAL
     try:
         ref, old, new = journal.read_text(encoding="utf-8").split()
@@ -74,9 +73,9 @@ def heal(tree: Path) -> bool:
     return moved
 
 
-def forget(tree: Path) -> None:
+def forget(clone: Clone) -> None:
     """Take away what ``note`` wrote."""
-    (open_clone(tree).folder / _JOURNAL).unlink(missing_ok=True)
+    (clone.folder / _JOURNAL).unlink(missing_ok=True)
 
 
 def bring_forward(clone: Clone, old: str, new: str) -> Kept:
@@ -130,13 +129,27 @@ def _write_index(clone: Clone, paths: Sequence[str], after: Mapping[str, Entry],
     for path in paths:
         entry = after.get(path)
         lines.append(f"{entry.mode} {entry.object}\t{path}\0" if entry else f"0 {absent}\t{path}\0")
-    done = clone.git.attempt("update-index", "-z", "--index-info", input=os.fsencode("".join(lines)))
+    quiet = _without_filters(clone)
+    done = clone.git.attempt("update-index", "-z", "--index-info", input=os.fsencode("".join(lines)), variables=quiet)
     if done.status:
         return False
-    kept = [path for path in paths if path in sparse and path in after]
+    kept = "".join(f"{path}\0" for path in paths if path in sparse and path in after)
     if kept:
-        clone.git.attempt("update-index", "-z", "--skip-worktree", "--stdin", input=os.fsencode("".join(f"{path}\0" for path in kept)))
+        clone.git.attempt("update-index", "-z", "--skip-worktree", "--stdin", input=os.fsencode(kept), variables=quiet)
     return True
+
+
+def _without_filters(clone: Clone) -> dict[str, str]:
+    """Return variables that switch all filters off: whoever writes an index, git has it look at files that were changed just now.
+
+    Without its filter such a file counts as one to look at again, which the next git status does.
+    """
+    names = os.fsdecode(clone.git.attempt("config", "-z", "--name-only", "--get-regexp", r"^filter\.").out).split("\0")
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    variables: dict[str, str] = {}
+    for number, name in enumerate(sorted(set(filter(None, names))), first):
+        variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": "false" if name.endswith(".required") else ""}
+    return {**variables, "GIT_CONFIG_COUNT": str(first + len(variables) // 2)}
 
 
 def _renew(root: Path, path: str, before: Mapping[str, Entry], after: Mapping[str, Entry], contents: Mapping[str, bytes]) -> bool:
