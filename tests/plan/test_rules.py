@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mlspec.checks.directions import better
 from mlspec.compiler import show
 from mlspec.examine import examine
-from mlspec.checks.directions import better
 from mlspec.plan.rules import dataset_of, dataset_text, rules_of, rules_text
 
 SPEC = """

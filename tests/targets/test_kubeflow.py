@@ -80,7 +80,7 @@ def test_becomes(made):
             "resourceCpuRequest": "100m", "resourceMemoryRequest": "256Mi", "resourceMemoryLimit": "256Mi",
         }),
         (train, STEP.format("look") + "/command", [
-            "env", "MLSPEC_VERSION_DATA=delta:12", "python3", "/mlspec/check_data.py", "--rules", "/mlspec/rules-clicks-quality.json",
+            "env", "MLSPEC_VERSION_DATA=snapshot:n12", "python3", "/mlspec/check_data.py", "--rules", "/mlspec/rules-clicks-quality.json",
             "--dataset", "/mlspec/dataset-clicks.json", "--data", "s3://shop/clicks",
         ]),
         (train, STEP.format("gate") + "/command", [
@@ -92,7 +92,7 @@ def test_becomes(made):
             "python3", "/mlspec/register.py", "--registry", "http://mlflow.ml.svc:5000", "--model", "rank",
             "--source", "{{$.inputs.parameters['fit-model-uri']}}", "--metrics", "{{$.inputs.artifacts['fit-metrics'].path}}",
             "--tag", "project=shop", "--tag", "environment=live", "--tag", "pipeline=train",
-            "--tag", "run={{$.inputs.parameters['run-id']}}", "--tag", "dataset.clicks=delta:12",
+            "--tag", "run={{$.inputs.parameters['run-id']}}", "--tag", "dataset.clicks=snapshot:n12",
             "--alias", "challenger", "--output", "{{$.outputs.parameters['version'].output_file}}",
         ]),
         (train, STEP.format("start-nightly") + "/command", [

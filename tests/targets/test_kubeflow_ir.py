@@ -237,7 +237,7 @@ def test_a_process_sees_what_was_written(launched):
     assert arguments[-2:] == ["--cost", "$$5 $(X) ${HOME} ${HOME}"]
     assert arguments[arguments.index("--note") + 1] == "a $HOME $(HOME) $$5"
     assert variables["LEVEL"] == "level 6 $(HOME)"
-    assert variables["MLSPEC_VERSION_RAW"] == "delta:12"
+    assert variables["MLSPEC_VERSION_RAW"] == "snapshot:n12"
     assert variables["MLSPEC_OUTPUT_TABLE"] == arguments[arguments.index("--out") + 1]
     assert said(launched["train"], "again")[1]["LEVEL"] == "other"
 
