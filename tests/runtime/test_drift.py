@@ -28,6 +28,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 PROGRAM = Path(__file__).parents[2] / "src" / "mlspec" / "runtime" / "drift.py"
+PYTHON = os.environ.get("MLSPEC_PROGRAM_PYTHON", sys.executable)
+"""The programs travel: an older Python can be named to run them."""
 LABELS = {"project": "churn", "environment": "prod", "endpoint": "churn"}
 NOW = "2026-11-21T08:00:00Z"
 SECONDS = 1795248000.0
@@ -149,7 +151,7 @@ class Place:
             arguments += ["--rules", str(self.folder / "rules.json")]
         arguments += ["--current", str(self.current), "--pushgateway", url, "--labels", json.dumps(LABELS), "--now", NOW]
         arguments += ["--options", json.dumps(options or {}), *more]
-        done = subprocess.run([sys.executable, "-I", str(PROGRAM), *arguments], capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run([PYTHON, "-I", str(PROGRAM), *arguments], capture_output=True, text=True, check=False, timeout=120)
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -353,6 +355,13 @@ def test_a_column_that_is_all_missing_now_is_missing(place: Place) -> None:
     write(place.current, [{**row, "income": float("nan")} for row in customers(2)])
     place.rules({"metric": "missingRatio", "column": "income", "max": "0.5"})
     assert place.scores()[1] == {("income", "missingRatio"): 1.0}
+
+
+def test_a_column_whose_values_are_gone_counts_as_drifted(place: Place) -> None:
+    write(place.against, customers(1))
+    write(place.current, [{**row, "income": None} for row in customers(2)])
+    place.rules({"metric": "share", "max": "0.5"})
+    assert place.scores()[1] == {("", "share"): pytest.approx(1 / 3)}
 
 
 def test_a_threshold_that_is_off_measures_nothing(place: Place) -> None:
@@ -675,7 +684,7 @@ def test_without_pyarrow_it_says_what_is_needed(usual: Place) -> None:
     ],
 )
 def test_usage_is_exit_2(wrong: tuple[str, ...]) -> None:
-    done = subprocess.run([sys.executable, "-I", str(PROGRAM), *wrong], capture_output=True, text=True, check=False)
+    done = subprocess.run([PYTHON, "-I", str(PROGRAM), *wrong], capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
 
 

@@ -21,6 +21,8 @@ from typing import Any, Self
 import pytest
 
 PROGRAM = Path(__file__).parents[2] / "src" / "mlspec" / "runtime" / "register.py"
+PYTHON = os.environ.get("MLSPEC_PROGRAM_PYTHON", sys.executable)
+"""The programs travel: an older Python can be named to run them."""
 SOURCE = "s3://models/churn/2026-11-21"
 Answer = Callable[[str, str, Any], Any]
 
@@ -28,7 +30,7 @@ Answer = Callable[[str, str, Any], Any]
 def register(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run the program by itself: isolated, so that it finds nothing of mlspec."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_") and "proxy" not in key.lower()}
-    command = [sys.executable, "-I", str(PROGRAM), *arguments]
+    command = [PYTHON, "-I", str(PROGRAM), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env={**clean, **(env or {})})
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -111,15 +113,15 @@ def test_a_version_is_made_tagged_and_becomes_challenger(tmp_path: Path) -> None
     with StandIn() as there:
         done = register(
             *("--registry", there.url + "/", "--model", "churn", "--source", SOURCE, "--metrics", str(metrics)),
-            *("--tag", "mlspec.project=retention", "--tag", "mlspec.commit=abc", "--output", str(tmp_path / "out" / "version")),
+            *("--tag", "project=retention", "--tag", "commit=abc", "--output", str(tmp_path / "out" / "version")),
         )
     assert (done.returncode, done.stdout) == (0, "1\n")
     assert (tmp_path / "out" / "version").read_text() == "1"
     tags = {tag["key"]: tag["value"] for tag in there.versions[0]["tags"]}
     assert tags.pop("mlspec.key")
     assert tags == {
-        "mlspec.project": "retention",
-        "mlspec.commit": "abc",
+        "project": "retention",
+        "commit": "abc",
         "mlspec.metric.auc": "0.9100",
         "mlspec.metric.rows": "12000",
         "mlspec.slices": '{"sex":{"f":{"auc":0.9,"rows":6000}}}',
@@ -131,7 +133,7 @@ def test_a_version_is_made_tagged_and_becomes_challenger(tmp_path: Path) -> None
 def test_a_retried_step_makes_no_second_version_another_run_does() -> None:
     with StandIn() as there:
         arguments = ("--registry", there.url, "--model", "churn", "--source", SOURCE, "--tag")
-        versions = [register(*arguments, f"mlspec.run={run}").stdout.strip() for run in ("a", "a", "b", "a")]
+        versions = [register(*arguments, f"run={run}").stdout.strip() for run in ("a", "a", "b", "a")]
     assert versions == ["1", "1", "2", "1"]
     assert len(there.versions) == 2
 
@@ -258,10 +260,10 @@ def test_credentials_come_from_the_environment() -> None:
     assert sent == {"Bearer t0ken", "Basic YW5uOnB3"}
 
 
-@pytest.mark.parametrize("program", ["register"])
-def test_a_program_is_small_and_reads_as_python_3_9(program: str) -> None:
+@pytest.mark.parametrize(("program", "kilobytes"), [("register", 16), ("submit", 16), ("drift", 30)])
+def test_a_program_is_small_and_reads_as_python_3_9(program: str, kilobytes: int) -> None:
     text = PROGRAM.with_name(f"{program}.py").read_text()
-    assert len(text.encode()) < 16 * 1024
+    assert len(text.encode()) < kilobytes * 1024
     imported = set()
     for node in ast.walk(ast.parse(text, feature_version=(3, 9))):
         if isinstance(node, ast.Import):
@@ -311,12 +313,12 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_a_real_mlflow_has_the_version_its_tags_and_alias_once(mlflow: str, tmp_path: Path) -> None:
     metrics = tmp_path / "metrics.json"
     metrics.write_text('{"auc": 0.91, "log_loss": 0.2, "slices": {"sex": {"f": {"auc": 0.9}}}}')
-    arguments = ("--registry", mlflow, "--model", "churn", "--source", SOURCE, "--metrics", str(metrics), "--tag", "mlspec.project=x")
-    first, again = (register(*arguments, "--tag", "mlspec.run=r1") for _ in range(2))
+    arguments = ("--registry", mlflow, "--model", "churn", "--source", SOURCE, "--metrics", str(metrics), "--tag", "project=x")
+    first, again = (register(*arguments, "--tag", "run=r1") for _ in range(2))
     assert (first.returncode, first.stdout, first.stderr) == (0, "1\n", "")
     assert again.stdout == "1\n", again.stderr
     metrics.write_text('{"auc": 0.92}')
-    assert register(*arguments, "--tag", "mlspec.run=r2", "--alias", "challenger", "--alias", "candidate").stdout == "2\n"
+    assert register(*arguments, "--tag", "run=r2", "--alias", "challenger", "--alias", "candidate").stdout == "2\n"
 
     def ask(path: str) -> Any:
         return json.loads(urllib.request.urlopen(f"{mlflow}/api/2.0/mlflow/{path}", timeout=10).read())
@@ -324,7 +326,7 @@ def test_a_real_mlflow_has_the_version_its_tags_and_alias_once(mlflow: str, tmp_
     one = ask("model-versions/get?name=churn&version=1")["model_version"]
     tags = {tag["key"]: tag["value"] for tag in one["tags"]}
     assert one["source"] == SOURCE
-    assert (tags["mlspec.metric.auc"], tags["mlspec.metric.log_loss"], tags["mlspec.project"]) == ("0.91", "0.2", "x")
+    assert (tags["mlspec.metric.auc"], tags["mlspec.metric.log_loss"], tags["project"]) == ("0.91", "0.2", "x")
     assert json.loads(tags["mlspec.slices"]) == {"sex": {"f": {"auc": 0.9}}}
     for alias in ("challenger", "candidate"):
         assert ask(f"registered-models/alias?name=churn&alias={alias}")["model_version"]["version"] == "2"

@@ -310,12 +310,12 @@ def drift(data: Data, wanted: argparse.Namespace, options: Row) -> Iterator[Meas
     for rule in wanted.rules:
         name, metric, least = rule.get("column", ""), rule["metric"], rule.get("minSamples", 1)
         if metric == "share":
-            moved = {
-                one: psi(*binned(data.values(data.old, one), data.values(data.new, one), data.numeric(one), options))
-                for one in _features(wanted.dataset["columns"])
-                if one in data.present and data.values(data.old, one) and len(data.values(data.new, one)) >= least
-            }
-            far = sorted(one for one, value in moved.items() if value > options["drifted"])
+            moved = {}
+            for one in _features(wanted.dataset["columns"]):
+                old, new = data.values(data.old, one), data.values(data.new, one)
+                if one in data.present and old:  # a column whose values are all gone has drifted, whatever it holds
+                    moved[one] = psi(*binned(old, new, data.numeric(one), options)) if new else math.inf
+            far = sorted(one for one, value in moved.items() if value > float(options["drifted"]))
             said = f"{len(far)} of {len(moved)}: {', '.join(far)}" if moved else "no column of the dataset is in the requests"
             yield "", metric, len(far) / len(moved) if moved else None, rule, said
             continue

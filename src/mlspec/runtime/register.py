@@ -210,8 +210,8 @@ def _slices(found: Any) -> dict[str, str]:
 
 def register(registry: Registry, wanted: argparse.Namespace, tags: dict[str, str], metrics: dict[str, str]) -> str:
     """Return the version of the source: made, or found and brought up to date; the alias points to it."""
-    key = hashlib.sha256(json.dumps([wanted.source, tags.get("mlspec.run", "")]).encode()).hexdigest()[:32]
-    project = {name: value for name, value in tags.items() if name == "mlspec.project"}
+    key = hashlib.sha256(json.dumps([wanted.source, tags.get("run", "")]).encode()).hexdigest()[:32]
+    project = {name: value for name, value in tags.items() if name == "project"}
     registry.patiently(lambda: registered(registry, wanted.model, project))
     every = {**tags, **metrics}
     found = registry.patiently(lambda: made(registry, wanted.model, wanted.source, key, every))
@@ -244,7 +244,7 @@ def _arguments() -> argparse.ArgumentParser:
     usage.add_argument("--source", required=True, metavar="URI", help="where the model's artifact lies")
     usage.add_argument("--metrics", metavar="FILE", help="JSON object of numbers: tags mlspec.metric.NAME")
     usage.add_argument("--slices", metavar="FILE", help="the metrics of slices: tag mlspec.slices")
-    usage.add_argument("--tag", action="append", default=[], metavar="K=V", help="a tag; mlspec.run tells apart runs with one source")
+    usage.add_argument("--tag", action="append", default=[], metavar="K=V", help="a tag; that of `run` tells apart runs with one source")
     usage.add_argument("--alias", action="append", metavar="NAME", help="an alias that points to the version (challenger)")
     usage.add_argument("--output", metavar="FILE", help="where the version is written, too")
     usage.add_argument("--timeout", type=float, default=120, metavar="SECONDS", help="how long to try (120)")

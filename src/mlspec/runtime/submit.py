@@ -229,14 +229,15 @@ def create(api: Api, wanted: argparse.Namespace) -> None:
         raise Stop(1, f"{what} failed: {failed.get('reason')}: {failed.get('message')}")
     if thing["kind"] == "Experiment":
         found = best(thing["spec"]["objective"], end)
-        files = [(Path(wanted.best_dir, name), text) for name, text in found["parameters"].items() if wanted.best_dir]
+        say(f"{what}: the best is {found}")
+        files = [(Path(wanted.best_dir, name), text) for name, text in found.items() if wanted.best_dir]
         for path_, text in [*files, *([(Path(wanted.result), json.dumps(found))] if wanted.result else [])]:
             path_.parent.mkdir(parents=True, exist_ok=True)
             path_.write_text(text, encoding="utf-8")
 
 
 def _made(api: Api, thing: Json, folder: str, path: str) -> Json:
-    """Return the object: made, or as an earlier attempt of this step left it; a failed one is made anew."""
+    """Return the object: made, or as an earlier attempt left it; a failed one is made anew."""
     try:
         return api.call("POST", folder, thing, fieldValidation="Strict")
     except Again as error:
@@ -263,16 +264,16 @@ def _delete(api: Api, path: str, what: str) -> None:
         say(f"could not delete {what}: {error}")
 
 
-def best(goal: Json, made: Json) -> Json:
-    """Return the best trial of an Experiment, and the objective's value as Katib compares it."""
+def best(goal: Json, made: Json) -> dict[str, str]:
+    """Return the parameters of an Experiment's best trial, and its value of the objective, as texts."""
     metric, how = goal["objectiveMetricName"], {"maximize": "max", "minimize": "min"}[goal["type"]]
     try:
         trial = made["status"]["currentOptimalTrial"]
-        value = next(float(one[how]) for one in trial["observation"]["metrics"] if one["name"] == metric)
-        parameters = {one["name"]: str(one["value"]) for one in trial["parameterAssignments"]}
+        value = next(one[how] for one in trial["observation"]["metrics"] if one["name"] == metric)
+        float(value)
+        return {metric: value, **{one["name"]: one["value"] for one in trial["parameterAssignments"]}}
     except (LookupError, TypeError, ValueError, StopIteration):
         raise Stop(1, f"no trial reported {metric}, so there are no best parameters") from None
-    return {"trial": trial["bestTrialName"], "metric": metric, "value": value, "parameters": parameters}
 
 
 def _object(wanted: argparse.Namespace) -> tuple[Json, str, str]:
@@ -326,7 +327,7 @@ def _cancel(number: int, _: Any) -> None:
 
 
 def main(given: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
+    """Run, and return the exit code."""
     wanted = _arguments(given)
     signal.signal(signal.SIGTERM, _cancel)
     signal.signal(signal.SIGINT, _cancel)
