@@ -14,7 +14,7 @@ from mlspec.cli.rebuilding import Rebuilt, rebuild, revision
 from mlspec.diagnostics import Diagnostic, Unable
 from mlspec.repository import clone as clones
 from mlspec.repository import commits, remotes, worktree
-from mlspec.repository.uncommitted import find_uncommitted
+from mlspec.repository.uncommitted import find_left_over, find_uncommitted
 
 if TYPE_CHECKING:
     from mlspec.repository.trees import Checkout
@@ -108,7 +108,7 @@ def carry_out(order: Order) -> Done:
     with _alone(place) as tree:
         for number in range(TRIES):
             _pause(number)
-            attempt, uncommitted = _try(place, order, paths, who)
+            attempt, remarks = _try(place, order, paths, who)
             if attempt.commit is None or _land(place, attempt, tree):
                 break
         else:
@@ -117,7 +117,7 @@ def carry_out(order: Order) -> Done:
     notes += _propose(place, order, attempt)
     rebuilt = attempt.rebuilt
     pushed = bool(place.remote) and attempt.commit is not None
-    diagnostics = (*rebuilt.outcome.diagnostics, *uncommitted)
+    diagnostics = (*rebuilt.outcome.diagnostics, *remarks)
     return Done(place.branch, attempt.commit, rebuilt.changes, rebuilt.counts, pushed, diagnostics, rebuilt.outcome.files, tuple(notes))
 
 
@@ -170,9 +170,9 @@ def _try(place: Place, order: Order, paths: list[str], who: Mapping[str, str]) -
     _leave_people_alone(place, source, target)
     with revision(place.clone, source) as copy:
         rebuilt = rebuild(copy, paths, overwrite_edits=order.overwrite_edits, crds=order.crds, templates=order.templates)
-        uncommitted = _uncommitted(place, source, copy, rebuilt, paths)
+        remarks = [*_uncommitted(place, source, copy, rebuilt, paths), *find_left_over(copy)]
         commit = _commit(place, order, rebuilt, source, target, copy.folder.parent, who)
-    return Attempt(rebuilt, source, target, commit), uncommitted
+    return Attempt(rebuilt, source, target, commit), remarks
 
 
 def _leave_people_alone(place: Place, source: str, target: str | None) -> None:

@@ -146,8 +146,17 @@ def checkout(clone: Clone, commit: str, folder: Path) -> Checkout:
 
 def owned_by(lock: bytes) -> set[str]:
     """Return the files that a lock owns, whatever else may be wrong with it."""
-    _, _, files = lock.decode("utf-8", "replace").partition("\nfiles:\n")
-    return set(re.findall(r'^  "([^"\\]+)": "sha256:', files, re.MULTILINE))
+    return _paths(lock, "files")
+
+
+def read_by(lock: bytes) -> set[str]:
+    """Return the files that a lock says its project was made from, whatever else may be wrong with it."""
+    return _paths(lock, "inputs")
+
+
+def _paths(lock: bytes, section: str) -> set[str]:
+    _, _, rest = lock.decode("utf-8", "replace").partition(f"\n{section}:\n")
+    return set(re.findall(r'^  "([^"\\]+)": "sha256:', re.split(r"^[a-z]+:$", rest, maxsplit=1, flags=re.MULTILINE)[0], re.MULTILINE))
 
 
 def _may_be_read(path: str, entry: Entry) -> bool:

@@ -1,4 +1,4 @@
-"""What a commit does not take in: specs that a person has changed and not committed."""
+"""What a commit does not take in: specs that are not committed, and what is left of specs that are gone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from mlspec.diagnostics import Diagnostic, Found, code, diagnose
 from mlspec.location import Mark, SourceText
 from mlspec.repository.clone import Clone
-from mlspec.repository.trees import Entry, read_objects
+from mlspec.repository.trees import Checkout, Entry, owned_by, read_by, read_objects
 
 
 @code("MLS-W701", "uncommitted-spec", severity="warning")
@@ -36,6 +36,56 @@ def uncommitted_spec(path: str) -> Found:
     """
     message = f"{path} has changes that are not committed; they are not compiled"
     return Found((), message, "commit them, then run mlspec commit again", mark=Mark(SourceText(path, ""), 0, 0))
+
+
+@code("MLS-W702", "lock-without-spec", severity="warning")
+def lock_without_spec(lock: str, files: int) -> Found:
+    """A lock lies beside the spec that it was written for.
+
+    Where the spec is gone, nobody keeps what it was compiled to: the files stay as they are, and Argo CD keeps what they
+    describe running. mlspec removes nothing because a spec is missing, since that may be a mistake. To take a project down,
+    remove its folder of generated files and its lock in the commit that removes the spec.
+
+    Bad (shell)::
+
+        export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.com GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.com
+        git init -q -b main
+        git add -A
+        git commit -q -m one
+        mlspec commit
+        git rm -q mlspec.yaml
+        git commit -q -m two
+        mlspec commit
+
+    Good (shell)::
+
+        export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.com GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.com
+        git init -q -b main
+        git add -A
+        git commit -q -m one
+        mlspec commit
+        git rm -q -r mlspec.yaml mlspec.lock deploy
+        git commit -q -m two
+        mlspec commit
+    """
+    number = "1 file" if files == 1 else f"{files} files"
+    message = f"the spec of {lock} is gone; the {number} that it was compiled to are left as they are"
+    return Found((), message, "remove them with the lock, or bring the spec back", mark=Mark(SourceText(lock, ""), 0, 0))
+
+
+def find_left_over(copy: Checkout) -> list[Diagnostic]:
+    """Return one warning for each lock of a copied commit whose spec the commit does not have any more."""
+    found = []
+    for lock in sorted(path for path in copy.entries if path.rpartition("/")[2] == "mlspec.lock"):
+        file = copy.folder / lock
+        if file.is_symlink() or not file.is_file():
+            continue
+        data = file.read_bytes()
+        folder = lock.rpartition("/")[0]
+        specs = {path for path in read_by(data) if path.rpartition("/")[0] == folder}
+        if specs and specs.isdisjoint(copy.entries):
+            found.append(diagnose(lock_without_spec(lock, len(owned_by(data))), Mark(SourceText(lock, ""), 0, 0)))
+    return found
 
 
 def find_uncommitted(clone: Clone, entries: Mapping[str, Entry], paths: Iterable[str]) -> list[Diagnostic]:
