@@ -23,14 +23,15 @@ def as_repository(story: str, folder: Path) -> Path:
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """Return what mlspec wrote: the tree and the locks."""
-    found = [*(root / "deploy").rglob("*"), *root.rglob("mlspec.lock")]
+    """Return what mlspec wrote: the tree, the workflow and the locks."""
+    found = [*(root / "deploy").rglob("*"), *(root / ".github").rglob("*"), *root.rglob("mlspec.lock")]
     return {file.relative_to(root).as_posix(): file.read_bytes() for file in sorted(found) if file.is_file()}
 
 
 def update(story: str, root: Path) -> None:
     """Write what was compiled back beside the spec."""
-    shutil.rmtree(EXAMPLES / story / "deploy", ignore_errors=True)
+    for folder in ("deploy", ".github"):
+        shutil.rmtree(EXAMPLES / story / folder, ignore_errors=True)
     for name, data in files(root).items():
         file = EXAMPLES / story / name
         file.parent.mkdir(parents=True, exist_ok=True)
