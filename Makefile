@@ -40,7 +40,7 @@ stale: $(READY)
 
 update: $(READY)  ## write what is generated: the schema, the reference, the trees of the examples
 	@$(BIN)/python scripts/update.py
-	@MLSPEC_UPDATE=1 $(BIN)/pytest tests/test_examples.py
+	@MLSPEC_UPDATE=1 $(BIN)/pytest tests/test_examples.py tests/test_tutorial.py tests/test_errors_page.py
 
 bench: $(READY)  ## measure a large fleet
 	@$(BIN)/python benchmarks/fleet.py
