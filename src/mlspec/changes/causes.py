@@ -8,9 +8,10 @@ from typing import NamedTuple
 from mlspec.changes.edits import Edit, behind, related
 from mlspec.changes.objects import ObjectChange
 from mlspec.changes.side import Project
-from mlspec.changes.values import ABSENT, compare
+from mlspec.changes.values import ABSENT, Change, compare
 from mlspec.library import Library
-from mlspec.location import Path, format_path
+from mlspec.location import Path
+from mlspec.names import object_name
 from mlspec.render import Manifest
 from mlspec.trace import Cause as Made
 from mlspec.trace import causes as trace
@@ -35,6 +36,7 @@ class Tracer:
         self._sides = [side for side in (before, after) if side is not None]
         self._traced: dict[int, list[Made]] = {}
         names = dict.fromkeys(name for side in self._sides for name in side.plans)
+        self._signed: set[tuple[str, Path, str]] = set()
         self._changed = {name: self._differing(name) for name in names}
         self._locked = {name: self._facts(name) for name in names}
 
@@ -42,6 +44,9 @@ class Tracer:
         """Return the causes of each field of a changed object, in the order of its changes; there is always one."""
         found = []
         for field in change.changes:
+            if not field.path and (existence := self._existence(change, field)):
+                found.append(existence)
+                continue
             manifests = [
                 (side.manifests[change.key], path)
                 for side, path in ((self._after, field.after_path), (self._before, field.before_path))
@@ -53,6 +58,35 @@ class Tracer:
                 manifests = manifests[-1:]
             found.append(self._of(change.key.environment, manifests))
         return found
+
+    def _existence(self, change: ObjectChange, field: Change) -> tuple[Cause, ...]:
+        """Return why an object comes or goes: the item that it belongs to does, else a field of that item, else any field.
+
+        That something is there at all is no value that a template reads, so no trace tells it.
+        """
+        side = self._after if field.sign == "+" else self._before
+        if self._before is None or self._after is None or side is None:
+            return ()
+        manifest = side.manifests[change.key]
+        environments = [change.key.environment] if change.key.environment else list(self._changed)
+        signed = {
+            path: edits
+            for name in environments
+            for path, edits in self._changed.get(name, {}).items()
+            if (name, path, field.sign) in self._signed
+        }
+        own = {path: edits for path, edits in signed.items() if len(path) > 1 and _belongs(manifest, str(path[1]))}
+        whole = {path: edits for path, edits in own.items() if len(path) == 2}
+        # A name that ends in a digest changes with what it holds, which the trace tells.
+        others = {} if change.key.stem != change.key else {path: edits for path, edits in signed.items() if len(path) > 1}
+        for group in (whole, {} if change.key.stem != change.key else own, {} if self._reads_changes(manifest, environments) else others):
+            if group:
+                return tuple(Cause("spec", at) for at in sorted({at for edits in group.values() for at in edits}))
+        return ()
+
+    def _reads_changes(self, manifest: Manifest, environments: list[str]) -> bool:
+        paths = {path for cause in self._trace(manifest) for path in (*cause.spec, *cause.conditions)}
+        return bool(self._edits_of(paths, environments))
 
     def _has(self, side: Project | None, change: ObjectChange) -> bool:
         return side is not None and change.key in side.manifests
@@ -112,6 +146,7 @@ class Tracer:
         for prefix, one, other in pairs:
             for change in compare(dict(one), dict(other)):
                 for path in {(*prefix, *change.before_path), (*prefix, *change.after_path)}:
+                    self._signed.add((environment, path, change.sign))
                     home = str(path[1]) if prefix == ("environments",) and len(path) > 1 else environment
                     found.setdefault(path, behind(path, home, self._edits, self._sides))
         return {path: edits for path, edits in found.items() if edits}
@@ -122,16 +157,29 @@ class Tracer:
             return []
         old, new = self._before.plans.get(environment), self._after.plans.get(environment)
         live = compare(dict(old.live) if old else {}, dict(new.live) if new else {})
-        pins = compare(dict(self._before.pins), dict(self._after.pins))
+        pins = [
+            change
+            for change in compare(dict(self._before.pins), dict(self._after.pins))
+            # What the spec itself pins anew is an edit like any other.
+            if not any(edit.path[:2] == tuple(str(change.path[0]).split("/")[:2]) for edit in self._edits)
+        ]
         return [
             *(f"live {environment}/{'/'.join(map(str, change.path))}: {_fact(change.before)} → {_fact(change.after)}" for change in live),
-            *(f"pin {format_path(change.path)}: {_fact(change.before)} → {_fact(change.after)}" for change in pins),
+            *(f"pin {'/'.join(map(str, change.path))}: {_fact(change.before)} → {_fact(change.after)}" for change in pins),
         ]
 
     def _trace(self, manifest: Manifest) -> list[Made]:
         if id(manifest) not in self._traced:
             self._traced[id(manifest)] = trace(manifest, self._library)
         return self._traced[id(manifest)]
+
+
+def _belongs(manifest: Manifest, item: str) -> bool:
+    """Tell whether an object is part of an item of the spec: by its label, else by the file that it lies in."""
+    name = object_name(item)
+    labels = ((manifest.object or {}).get("metadata") or {}).get("labels") or {}
+    stem = manifest.file.rpartition("/")[2].removesuffix(".yaml")
+    return name == labels.get("app.kubernetes.io/name") or stem.partition("-")[2] == name
 
 
 def _fact(value: object) -> str:

@@ -68,7 +68,8 @@ def network_risks(changes: Iterable[ObjectChange], before: Objects, after: Objec
             continue
         old, new = (dict(side.get(change.key) or {}).get("spec") or {} for side in (before, after))
         if change.sign == "-":
-            found.append((change.key, "the network policy goes away: anybody may call"))
+            if _stays(change.key, before, after):
+                found.append((change.key, "the network policy goes away: anybody may call"))
             continue
         for way in ("ingress", "egress"):
             theirs = [entry for entry in new.get(way) or () if entry not in (old.get(way) or ())]
@@ -79,6 +80,16 @@ def network_risks(changes: Iterable[ObjectChange], before: Objects, after: Objec
             elif change.sign == "~" and any(not (entry.get("from") or entry.get("to")) for entry in theirs):
                 found.append((change.key, f"{way} is opened to everybody"))
     return found
+
+
+def _stays(key: Key, before: Objects, after: Objects) -> bool:
+    """Tell whether something that a policy belonged to is still there."""
+    name = _item(before[key])
+    return any(other.environment == key.environment and _item(thing) == name for other, thing in after.items())
+
+
+def _item(thing: Mapping[str, Any]) -> Any:
+    return ((thing.get("metadata") or {}).get("labels") or {}).get("app.kubernetes.io/name")
 
 
 def _count(plan: Plan) -> str:
@@ -222,8 +233,7 @@ def _policy(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
         yield POLICY, f"deployed by {other} instead of {one}"
     for patch in new.tree.get("patches") or ():
         if patch not in (old.tree.get("patches") or ()) and patch["target"].get("environment", new.environment) == new.environment:
-            guarded = f", where {is_['approvals']} must approve" if is_["approvals"] else ""
-            yield POLICY, f"a patch of {short(patch['target'])} ({short(patch['reason'])}){guarded}"
+            yield POLICY, f"a patch of {short(patch['target'])} ({short(patch['reason'])})"
     place = ("platform", "repository")
     repositories = [_get(plan.tree, place) for plan in (old, new)]
     if repositories[0] and repositories[0] != repositories[1]:

@@ -56,7 +56,7 @@ def apply(value: Any, changes: Iterable[Change]) -> Any:
 
     What is gone is taken out by its old place, last first; what is new is put in by its new place, first first; then values are replaced.
     """
-    made = [deepcopy(value)]
+    made = [] if value is ABSENT else [deepcopy(value)]
     changes = list(changes)
     for change in sorted((one for one in changes if one.sign == "-"), key=lambda one: _order(one.before_path), reverse=True):
         holder, part = _holder(made, change.before_path)
@@ -71,7 +71,7 @@ def apply(value: Any, changes: Iterable[Change]) -> Any:
         if change.sign == "~":
             holder, part = _holder(made, change.after_path)
             holder[part] = deepcopy(change.after)
-    return made[0]
+    return made[0] if made else ABSENT
 
 
 def same(one: Any, other: Any) -> bool:
