@@ -1,9 +1,13 @@
-"""Hold what mlspec writes against systems that nobody here wrote: a real Kubernetes API server and a real Argo CD.
+"""Hold what mlspec writes against systems and linters that nobody here wrote.
 
-    conformance.py [--shared DIR] [--keep] [--only NAME]
+    conformance.py [--shared DIR] [--only CASE] [--judge NAME] [--keep]
 
-Compiles the examples, and the specs of DIR/design/north-star for the default platform, each into a repository of its own; sends every object to the API server (strict, applied, read back) and shows every tree to Argo CD. Says clearly what it skips
-and why. Exits 1 when an object is refused, warned about, comes back other than it was sent, or stays out of sync.
+Compiles the examples, and the specs of DIR/design/north-star for the default platform, each into a repository of its own. A real
+Kubernetes API server takes every object (strict, applied, read back), a real Argo CD syncs every tree; kube-score, checkov,
+kubernetes-validate, promtool, amtool, KFP's protobuf, actionlint, zizmor and check-jsonschema read what is theirs to read. Judges
+are looked for below $MLSPEC_JUDGES (~/.cache/mlspec-judges), beside this Python and on the path; one that is not here is skipped,
+and the table says so. What linters find is right only when scripts/waivers.yaml gives the reason. Exits 1 when a case does not
+compile, a judge objects, or a waiver is not needed.
 """
 
 from __future__ import annotations
@@ -16,49 +20,70 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import yaml
 
+from judges.bench import Case, Skipped, Verdict
+from judges.ci import actionlint, schema, zizmor
+from judges.cluster import Servers
+from judges.core import kubernetes_validate
+from judges.linters import checkov, kube_score
+from judges.monitoring import amtool, promtool
+from judges.pipelines import kfp
+from judges.waivers import FILE, Waivers
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 URL = "https://git.example/acme/models.git"
-
-
-class Case(NamedTuple):
-    name: str
-    root: pathlib.Path
-
-
-class Verdict(NamedTuple):
-    case: str
-    judge: str
-    said: str
-    lines: list[str]
-    good: bool
+Judge = Callable[[list[Case]], Iterator[Verdict | Skipped]]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=pathlib.Path, default=ROOT.parent / "shared", help="where tools/ and design/ are")
-    parser.add_argument("--only", help="only the cases whose name holds this")
+    parser.add_argument("--only", metavar="CASE", help="only the cases whose name holds this")
+    parser.add_argument("--judge", metavar="NAME", help="only the judges whose name holds this")
     parser.add_argument("--keep", action="store_true", help="leave the judges running and the trees where they are")
     arguments = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="conformance-"))
-    stop: list[list[str]] = []
+    servers, waivers = Servers(arguments.shared), Waivers()
+    known = judges(servers, waivers)
+    chosen = {name: judge for name, judge in known.items() if not arguments.judge or arguments.judge.lower() in name.lower()}
+    if not chosen:
+        parser.error(f"no such judge: {arguments.judge}; there are {', '.join(known)}")
+    said: list[Verdict | Skipped] = []
     try:
         cases = [case for case in prepare(folder, arguments.shared) if not arguments.only or arguments.only in case.name]
-        wrong = [case for case in cases if not compiles(case)]
-        verdicts = [*kubernetes(cases, arguments.shared, stop), *argo_cd(cases, arguments.shared, stop)]
+        compiled = [case for case in cases if not (refusal := refused(case)) or said.append(refusal)]
+        for name, judge in chosen.items():
+            said += judge(compiled)
+            if not arguments.only:
+                said += needless(name, waivers, said)
     finally:
         if arguments.keep:
             print(f"kept: {folder}")
         else:
-            for command in reversed(stop):
-                subprocess.run(command, check=False)
+            servers.stop()
             shutil.rmtree(folder, ignore_errors=True)
-    show(verdicts)
-    return int(bool(wrong) or not all(verdict.good for verdict in verdicts))
+    return show(said)
+
+
+def judges(servers: Servers, waivers: Waivers) -> dict[str, Judge]:
+    """Return all judges by name, the quick ones first."""
+    return {
+        "actionlint": actionlint,
+        "zizmor": zizmor,
+        "check-jsonschema": schema,
+        "promtool": promtool,
+        "amtool": amtool,
+        "kfp": kfp,
+        "kubernetes-validate": kubernetes_validate,
+        "kube-score": partial(kube_score, waivers=waivers),
+        "checkov": partial(checkov, waivers=waivers),
+        "kube-apiserver": servers.kubernetes,
+        "Argo CD": servers.argo_cd,
+    }
 
 
 def prepare(folder: pathlib.Path, shared: pathlib.Path) -> Iterator[Case]:
@@ -71,7 +96,7 @@ def prepare(folder: pathlib.Path, shared: pathlib.Path) -> Iterator[Case]:
             yield Case(story.name, root)
     specs = sorted((shared / "design" / "north-star").glob("*.yaml"))
     if not specs:
-        print(f"skipped: the specs of {shared / 'design' / 'north-star'}, which is not there")
+        print(f"skipped: the specs of {shared / 'design' / 'north-star'}, which are not here")
     for spec in specs:
         root = folder / f"north-star-{spec.stem}"
         (root / ".git").mkdir(parents=True)
@@ -91,104 +116,43 @@ Plain.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false"),
 
 
 def whole(spec: dict) -> dict:
-    """Return a spec for the default platform, with a repository that Argo CD can deploy from."""
+    """Return a spec for the default platform: with a repository that Argo CD can deploy from, and GitHub where another would run CI."""
     platform = spec.get("platform", {})
     other = platform.get("gitops", "argocd") != "argocd" or platform.get("ci", ["github"]) != ["github"]
-    kept = {} if other else platform
-    return {**spec, "platform": {"repository": {"url": URL}, **kept}}
+    return {**spec, "platform": {"repository": {"url": URL}, **({"ci": ["github"]} if other else platform)}}
 
 
-def compiles(case: Case) -> bool:
+def refused(case: Case) -> Verdict | None:
+    """Compile a case where it is; return the verdict when mlspec refuses it."""
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-m", "mlspec", "compile", "--quiet", str(case.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=case.root, env=surroundings)
-    if done.returncode:
-        print(f"{case.name}: mlspec refused it\n{done.stderr}")
-    return done.returncode == 0
+    return Verdict(case.name, "mlspec", "refused", done.stderr.splitlines(), good=False) if done.returncode else None
 
 
-def kubernetes(cases: list[Case], shared: pathlib.Path, stop: list[list[str]]) -> Iterator[Verdict]:
-    """Send every object to a real API server."""
-    program = shared / "tools" / "apiserver" / "apiserver"
-    if not ready(program, "the API server", "kube-apiserver"):
-        return
-    if not answers(environment(program)):
-        subprocess.run([str(program), "up"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        stop.append([str(program), "down"])
-    judge = program.with_name("judge.py")
-    for case in cases:
-        flags = ["--apply", "--roundtrip", "--strict-warnings"]
-        said, lines, status = run([sys.executable, str(judge), *flags, str(case.root / "deploy")], environment(program))
-        yield Verdict(case.name, "kube-apiserver", said, lines, status == 0 and " 0 rejected" in said and said.endswith(" 0 differences"))
+def needless(judge: str, waivers: Waivers, said: list[Verdict | Skipped]) -> Iterator[Verdict]:
+    """Yield a verdict on the waivers of a judge that saw every case, when some of them are not needed."""
+    unused = waivers.unused(judge) if any(isinstance(one, Verdict) and one.judge == judge for one in said) else []
+    if unused:
+        yield Verdict(FILE.name, judge, f"{len(unused)} not needed", unused, good=False)
 
 
-def argo_cd(cases: list[Case], shared: pathlib.Path, stop: list[list[str]]) -> Iterator[Verdict]:
-    """Show every tree that Argo CD deploys to a real one."""
-    program = shared / "tools" / "argocd" / "argocd-local"
-    if not shutil.which("redis-server"):
-        print("skipped: Argo CD: it needs redis-server, which is not there")
-        return
-    if not ready(program, "Argo CD", "argocd"):
-        return
-    kube = program.parent.parent / "apiserver" / "apiserver"
-    subprocess.run([str(program), "up"], check=True, stdout=subprocess.DEVNULL)
-    stop.append([str(program), "down"])
-    for case in cases:
-        if not (case.root / "deploy" / "argocd").is_dir():
-            continue
-        said, lines, status = run([sys.executable, str(program.with_name("sync.py")), str(case.root)], environment(kube))
-        yield Verdict(case.name, "Argo CD", said, lines, status == 0)
-
-
-def ready(program: pathlib.Path, what: str, binary: str) -> bool:
-    """Tell whether a judge can be started; say why where it cannot. A judge that is not built yet is built where Go is."""
-    if not program.exists():
-        print(f"skipped: {what}: {program} is not there (say where it is with --shared)")
-        return False
-    name = program.parent.name
-    home = pathlib.Path(os.environ.get(f"MLSPEC_{name.upper()}", pathlib.Path.home() / ".cache" / f"mlspec-{name}"))
-    places = [home / "bin" / binary, pathlib.Path(os.environ.get("KUBEBUILDER_ASSETS", "/nowhere"), binary)]
-    if any(place.exists() for place in places):
-        return True
-    if not shutil.which("go"):
-        print(f"skipped: {what}: it is not built, and there is no Go to build it with")
-        return False
-    print(f"building {what}; this takes minutes, once")
-    if subprocess.run([str(program), "build"], check=False).returncode:
-        print(f"skipped: {what}: it could not be built")
-        return False
-    return True
-
-
-def answers(environment: dict[str, str]) -> bool:
-    """Tell whether an API server is up already; it is used then, and left running."""
-    kubectl = pathlib.Path(environment["KUBEBUILDER_ASSETS"], "kubectl")
-    asked = subprocess.run([str(kubectl), "get", "--raw", "/readyz"], capture_output=True, check=False, env=environment)
-    return asked.returncode == 0
-
-
-def environment(program: pathlib.Path) -> dict[str, str]:
-    text = subprocess.run([str(program), "env"], check=True, capture_output=True, text=True).stdout
-    words = [word.partition("=") for word in text.removeprefix("export ").split()]
-    return {**os.environ, **{name: value for name, _, value in words}}
-
-
-def run(command: list[str], environment: dict[str, str]) -> tuple[str, list[str], int]:
-    """Run a judge; return its last line, the lines before it and its exit."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    *lines, said = (done.stdout.strip() or done.stderr.strip() or "it said nothing").splitlines()
-    return said, [*lines, *(done.stderr.strip().splitlines() if done.stdout.strip() else [])], done.returncode
-
-
-def show(verdicts: list[Verdict]) -> None:
-    width = max((len(verdict.case) for verdict in verdicts), default=0)
+def show(said: list[Verdict | Skipped]) -> int:
+    """Print the table; return the exit."""
+    verdicts = [one for one in said if isinstance(one, Verdict)]
+    skipped = [one for one in said if isinstance(one, Skipped)]
+    width = max((len(verdict.case) for verdict in verdicts), default=4)
     for verdict in verdicts:
-        print(f"{'ok ' if verdict.good else 'BAD'}  {verdict.case:{width}}  {verdict.judge:14}  {verdict.said}")
+        print(f"{'ok  ' if verdict.good else 'BAD '}  {verdict.case:{width}}  {verdict.judge:19}  {verdict.said}")
         if not verdict.good:
             for line in verdict.lines:
-                print(f"       {line}")
-    if not verdicts:
-        print("nothing was judged")
+                print(f"        {line}")
+    for one in skipped:
+        print(f"skip  {'all':{width}}  {one.judge:19}  {one.why}")
+    wrong = sum(not verdict.good for verdict in verdicts)
+    cases = {verdict.case for verdict in verdicts} - {FILE.name}
+    print(f"{len(cases)} cases, {len(verdicts)} verdicts, {wrong} not good, {len(skipped)} judges skipped")
+    return int(bool(wrong) or not verdicts)
 
 
 if __name__ == "__main__":

@@ -202,8 +202,8 @@ def test_pods_are_restricted_and_bounded(train):
             assert pod["automountServiceAccountToken"] is False
             for container in pod["containers"]:
                 assert container["securityContext"]["readOnlyRootFilesystem"] is True
-                assert container["resources"]["requests"].keys() == {"cpu", "memory"}
-                assert container["resources"]["limits"].keys() == {"memory"}
+                assert container["resources"]["requests"].keys() == {"cpu", "memory", "ephemeral-storage"}
+                assert container["resources"]["limits"].keys() == {"memory", "ephemeral-storage"}
     assert seen == 3
     for kind in ("EventSource", "Sensor"):
         template = train[kind, "train-breach"]["spec"]["template"]

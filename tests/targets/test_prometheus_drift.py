@@ -138,7 +138,9 @@ def test_pods_are_restricted(shop, name):
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert one["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
-    assert one["resources"] == {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
+    resources = {"requests": {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "64Mi"}, "limits": {"memory": "1Gi"}}
+    resources["limits"]["ephemeral-storage"] = "1088Mi"  # what /tmp may hold, and a log
+    assert one["resources"] == resources
 
 
 def test_where_logs_lie_and_which_image_are_found_when_not_said(folder):

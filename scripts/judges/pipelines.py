@@ -1,0 +1,33 @@
+"""KFP's own protobuf: the intermediate representation of every pipeline version, and that each of its tasks can be reached."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from judges.bench import HOME, Case, Skipped, Verdict, objects, run, verdict
+
+READER = pathlib.Path(__file__).with_name("read_pipeline.py")
+
+
+def kfp(cases: list[Case]) -> Iterator[Verdict | Skipped]:
+    """Let KFP's protobuf read every pipeline, in the Python that has it."""
+    python = next((one for one in (str(HOME / "venv" / "bin" / "python"), sys.executable) if has_kfp(one)), None)
+    if python is None:
+        yield Skipped("kfp", "no Python here has kfp-pipeline-spec")
+        return
+    for case in cases:
+        specs = [(sent.object["metadata"]["name"], sent.object["spec"]) for sent in objects(case, "PipelineVersion")]
+        if not specs:
+            continue
+        text = json.dumps([{"name": name, **spec} for name, spec in specs])
+        done = subprocess.run([python, str(READER)], input=text, capture_output=True, text=True, check=False)
+        problems = done.stdout.splitlines() if done.returncode in (0, 1) else [f"{READER.name} failed", *done.stderr.splitlines()]
+        yield verdict(case, "kfp", f"{len(specs)} pipeline versions", problems)
+
+
+def has_kfp(python: str) -> bool:
+    return pathlib.Path(python).exists() and run([python, "-c", "import kfp.pipeline_spec.pipeline_spec_pb2"]).returncode == 0
