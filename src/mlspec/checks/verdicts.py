@@ -13,6 +13,9 @@ from mlspec.location import Path
 
 READABLE = ("parquet", "orc", "csv", "json", "jsonl")
 """The formats that the checker of data reads."""
+COMPARABLE = ("parquet", "csv", "json", "jsonl")
+"""The formats that the comparison of requests with a dataset reads."""
+UNORDERED = ("string", "category", "boolean")
 
 
 @code("MLS-E236", "direction-unknown")
@@ -159,10 +162,92 @@ def column_without_limits(subject: Subject) -> Iterator[Found]:
                 )
 
 
+@code("MLS-E441", "unreadable-reference")
+def unreadable_reference(subject: Subject) -> Iterator[Found]:
+    """The dataset that requests are compared with has a format that the comparison reads: parquet, csv, json or jsonl.
+
+    Bad::
+
+        datasets: {rows: {uri: s3://d/rows, format: delta, version: {delta: 3}, schema: {age: {type: integer}}}}
+        models: {m: {framework: sklearn, version: 1.0.0, uri: s3://m/m}}
+        thresholds: {drifted: {on: drift, rules: [{metric: psi, column: age, max: 0.2}]}}
+        serving: {m: {model: m}}
+        monitoring:
+          m: {alerts: [drifted], drift: {against: rows, current: s3://d/requests, every: 1h, image: "ghcr.io/a/b:1.0.0"}}
+
+    Good::
+
+        datasets: {rows: {uri: s3://d/rows, format: parquet, version: {snapshot: a}, schema: {age: {type: integer}}}}
+        models: {m: {framework: sklearn, version: 1.0.0, uri: s3://m/m}}
+        thresholds: {drifted: {on: drift, rules: [{metric: psi, column: age, max: 0.2}]}}
+        serving: {m: {model: m}}
+        monitoring:
+          m: {alerts: [drifted], drift: {against: rows, current: s3://d/requests, every: 1h, image: "ghcr.io/a/b:1.0.0"}}
+    """
+    for endpoint, entry in subject.monitoring.items():
+        against = (entry.get("drift") or {}).get("against")
+        dataset = subject.datasets.get(against) if against is not None else None
+        if dataset is not None and dataset.get("format", COMPARABLE[0]) not in COMPARABLE:
+            yield Found(
+                ("monitoring", endpoint, "drift", "against"),
+                f"`{against}` is of format {dataset['format']}, which the comparison does not read",
+                f"compare with a sample of it as one of {', '.join(COMPARABLE)}",
+                related=((("datasets", against, "format"), "its format"),),
+            )
+
+
+@code("MLS-E442", "ks-on-words")
+def ks_on_words(subject: Subject) -> Iterator[Found]:
+    """The Kolmogorov-Smirnov distance needs an order, which words and truth values do not have.
+
+    Bad::
+
+        datasets: {rows: {uri: s3://d/rows, format: parquet, version: {snapshot: a}, schema: {plan: {type: category}}}}
+        models: {m: {framework: sklearn, version: 1.0.0, uri: s3://m/m}}
+        thresholds: {drifted: {on: drift, rules: [{metric: ks, column: plan, max: 0.2}]}}
+        serving: {m: {model: m}}
+        monitoring:
+          m: {alerts: [drifted], drift: {against: rows, current: s3://d/requests, every: 1h, image: "ghcr.io/a/b:1.0.0"}}
+
+    Good::
+
+        datasets: {rows: {uri: s3://d/rows, format: parquet, version: {snapshot: a}, schema: {plan: {type: category}}}}
+        models: {m: {framework: sklearn, version: 1.0.0, uri: s3://m/m}}
+        thresholds: {drifted: {on: drift, rules: [{metric: psi, column: plan, max: 0.2}]}}
+        serving: {m: {model: m}}
+        monitoring:
+          m: {alerts: [drifted], drift: {against: rows, current: s3://d/requests, every: 1h, image: "ghcr.io/a/b:1.0.0"}}
+    """
+    for entry in subject.monitoring.values():
+        against = (entry.get("drift") or {}).get("against")
+        columns = (subject.datasets.get(against) or {}).get("schema") or {} if against is not None else {}
+        for name in entry.get("alerts") or ():
+            threshold = subject.thresholds.get(name)
+            if threshold is None or threshold["on"] != "drift":
+                continue
+            for at, rule in enumerate(threshold["rules"]):
+                column = columns.get(rule.get("column"))
+                if rule.get("metric") == "ks" and column is not None and column["type"] in UNORDERED:
+                    yield Found(
+                        ("thresholds", name, "rules", at, "metric"),
+                        f"`ks` needs an order, and `{rule['column']}` is of type {column['type']}",
+                        "use psi or jsDivergence",
+                        related=((("datasets", against, "schema", rule["column"]), "the column"),),
+                    )
+
+
 def _steps(subject: Subject) -> Iterator[tuple[Path, Tree]]:
     for name, pipeline in subject.pipelines.items():
         for key, step in pipeline["steps"].items():
             yield ("pipelines", name, "steps", key), step
 
 
-CHECKS = (direction_unknown, gap_for_each, champion_without_slices, unreadable_data, column_without_limits)
+CHECKS = (
+    direction_unknown,
+    gap_for_each,
+    champion_without_slices,
+    unreadable_data,
+    column_without_limits,
+    unreadable_reference,
+    ks_on_words,
+)
