@@ -7,12 +7,12 @@ outside of code is fixed text of this module and numbers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from mlspec.changes.account import Account, ProjectAccount
 from mlspec.changes.risks import KINDS
-from mlspec.reporters.plan_words import LONGEST, Piece, count, edit_line, effect_rows, headline, pieces, total_rows, where
+from mlspec.reporters.plan_words import LONGEST, Piece, count, edit_line, effect_rows, findings_of, headline, pieces, total_rows, where
 from mlspec.reporters.printable import printable
 
 MARKER = "<!-- mlspec plan -->"
@@ -21,6 +21,8 @@ BUDGET = 65_000
 """Characters; GitHub takes 65,536."""
 _RISK = 600
 """Characters of one risk."""
+_SPECS, _FINDINGS = 8, 8
+"""Specs that do not compile, and findings of each."""
 _EACH = 12_000
 """Characters of sentences, of effects, of edits, each, in one comment; objects take what is left."""
 _FOLDED = 12
@@ -43,8 +45,7 @@ def markdown_of(account: Account) -> str:
     head += _broken(account)
     paper = _Paper(BUDGET)
     paper.must(head)
-    for project in account.projects:
-        paper.must(_risks(project, many=len(account.projects) > 1))
+    paper.must(_all_risks(account.projects, paper.left - 2_000))
     for project in account.projects:
         _body(project, paper, len(account.projects))
     paper.list("New warnings", [f"{one.site.file}:{one.site.line} {one.code} {one.message}" for one in account.warnings])
@@ -75,6 +76,11 @@ class _Paper:
         self._lines: list[str] = []
         self._left = budget - 400  # for what is said of what was cut
         self._cut: list[str] = []
+
+    @property
+    def left(self) -> int:
+        """How many characters still fit."""
+        return self._left
 
     def must(self, lines: Iterable[str]) -> None:
         """Write lines that are never cut."""
@@ -132,31 +138,45 @@ def _commits(account: Account) -> str:
 
 def _broken(account: Account) -> list[str]:
     lines: list[str] = []
-    for spec, side, other in account.broken:
+    for spec, side, other in account.broken[:_SPECS]:
         lines += [f"**Does not compile** at {code(side.label)}: {code(spec)}", ""]
-        found = [one for one in side.diagnostics if one.severity == "error" and (len(side.refused) == 1 or one.site.file == spec)]
-        lines += [f"- {code(f'{one.site.file}:{one.site.line}:{one.site.column} {one.code} {one.message}'[:_RISK])}" for one in found[:20]]
-        lines += [f"- and {len(found) - 20} more findings"] if len(found) > 20 else []
+        found = findings_of(spec, side)
+        lines += [f"- {code(text[:_RISK])}" for text in found[:_FINDINGS]]
+        lines += [f"- and {len(found) - _FINDINGS} more findings"] if len(found) > _FINDINGS else []
         if other is not None:
             there = account.after if side is account.before else account.before
             objects = count(len(other.objects), "object")
             lines += ["", f"At {code(there.label)} it is {code(other.name)}: {objects} in {code(', '.join(other.plans))}."]
         lines.append("")
+    if len(account.broken) > _SPECS:
+        lines += [f"**And {len(account.broken) - _SPECS} more specs do not compile.**", ""]
     return lines
 
 
-def _risks(project: ProjectAccount, *, many: bool) -> list[str]:
+def _all_risks(projects: Sequence[ProjectAccount], room: int) -> list[str]:
+    """Return every risk, in fewer words where there is no room for all of them; those that no comment could hold are counted."""
+    lines: list[str] = []
+    for longest in (_RISK, 150, 60):
+        lines = [line for project in projects for line in _risks(project, longest, many=len(projects) > 1)]
+        if sum(len(line) + 1 for line in lines) <= room:
+            return lines
+    kept, size = 0, 0
+    while kept < len(lines) and size + len(lines[kept]) + 1 <= room:
+        size += len(lines[kept]) + 1
+        kept += 1
+    number = sum(line.startswith("- ") for line in lines[kept:])
+    return [*lines[:kept], f"- **and {count(number, 'more risk')}**, more than a comment can hold: {code('mlspec diff')} shows them", ""]
+
+
+def _risks(project: ProjectAccount, longest: int, *, many: bool) -> list[str]:
     if not project.risks:
         return []
     lines = [f"**:warning: {count(len(project.risks), 'risk')}**" + (f" in {code(project.name)}" if many else ""), ""]
     for risk in project.risks:
         lead = where(risk.environments, project)
-        lines.append(f"- **{KINDS[risk.kind]}**: {code(_shortened(risk.text))}" + (f" in {code(lead)}" if lead else ""))
+        text = risk.text if len(risk.text) <= longest else f"{risk.text[: longest - 1]}…"
+        lines.append(f"- **{KINDS[risk.kind]}**: {code(text)}" + (f" in {code(lead[:longest])}" if lead else ""))
     return [*lines, ""]
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _RISK else f"{text[: _RISK - 1]}…"
 
 
 def _body(project: ProjectAccount, paper: _Paper, many: int) -> None:
@@ -187,8 +207,8 @@ def _totals(project: ProjectAccount, paper: _Paper) -> None:
 
 
 def _cell(text: str) -> str:
-    """Return a code span for the cell of a table, where a bar ends the cell even in code."""
-    return code(text).replace("|", "\\|")
+    """Return a code span for the cell of a table, where a bar ends the cell even in code, and the way to write one differs."""
+    return code(text.replace("|", "¦"))
 
 
 def _objects(project: ProjectAccount, paper: _Paper) -> None:

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from mlspec.changes.account import Account, ProjectAccount
 from mlspec.changes.risks import KINDS
-from mlspec.reporters.plan_words import count, edit_line, effect_rows, headline, pieces, total_rows, where
+from mlspec.reporters.plan_words import count, edit_line, effect_rows, findings_of, headline, pieces, total_rows, where
 from mlspec.reporters.printable import printable
 
 _COLOURS = {"+": "32", "-": "31", "~": "33", "@": "36", "!": "1;31", "#": "1"}
@@ -24,9 +24,8 @@ def _lines(account: Account) -> Iterator[tuple[str, str]]:
     yield "#", f"{account.before.label} → {account.after.label}: {headline(account)}"
     for spec, side, other in account.broken:
         yield "!", f"{spec} does not compile at {side.label}"
-        for one in side.diagnostics:
-            if one.severity == "error" and (len(side.refused) == 1 or one.site.file == spec):
-                yield "", f"  {one.site.file}:{one.site.line}:{one.site.column}  {one.code}  {one.message}"
+        for text in findings_of(spec, side):
+            yield "", f"  {text}"
         if other is not None:
             there = account.after if side is account.before else account.before
             yield "", f"  at {there.label} it is {other.name}: {count(len(other.objects), 'object')} in {', '.join(other.plans)}"

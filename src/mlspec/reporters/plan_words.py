@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from mlspec.changes.account import Account, EnvironmentAccount, Hunk, ProjectAccount
 from mlspec.changes.causes import Cause
 from mlspec.changes.edits import Edit
+from mlspec.changes.side import Side
 from mlspec.changes.totals import Total, shown
 from mlspec.changes.values import ABSENT, Change
 from mlspec.location import format_path
@@ -38,6 +39,13 @@ def headline(account: Account) -> str:
 def count(number: int, word: str) -> str:
     """Return a number with its word."""
     return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def findings_of(spec: str, side: Side) -> list[str]:
+    """Return what keeps a spec from compiling on a side: what was found in it, and in files that are no specs of their own."""
+    found = [one for one in side.diagnostics if one.severity == "error"]
+    found = [one for one in found if one.site.file == spec or one.site.file not in side.refused]
+    return [f"{one.site.file}:{one.site.line}:{one.site.column}  {one.code}  {one.message}" for one in found]
 
 
 def where(names: Sequence[str], project: ProjectAccount) -> str:
