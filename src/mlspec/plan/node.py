@@ -121,6 +121,11 @@ class Node:
         for key in self._map:
             yield key, self[key]
 
+    def values(self) -> Iterator[Any]:
+        """Yield the values, in the order in which they are written."""
+        for key in self._map:
+            yield self[key]
+
     @property
     def here(self) -> Path:
         """The path of this map in the spec."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ from mlspec.plan.plan import Plan
 from mlspec.plan.versions import versions
 from mlspec.target import View
 from mlspec.targets.readme.gates import bound_of, enforced_at
+from mlspec.targets.readme.needs import needs_of
 
 Row = dict[str, Any]
 
@@ -115,8 +117,8 @@ class PageView(View):
     def _model(self, name: str, entry: Node) -> Row:
         facts = [
             ("Framework", entry.framework),
-            ("Version", entry.version),
-            ("Artifact", entry.uri),
+            ("Version", self._each(lambda node: node.models[name] and node.models[name].version)),
+            ("Artifact", self._each(lambda node: node.models[name] and node.models[name].uri)),
             ("Trained by", entry.trainedBy),
             ("Features", entry.features),
             ("Evaluated on", entry.evaluatedOn),
@@ -143,19 +145,25 @@ class PageView(View):
             "card": [{"key": title, "value": spell(card[key])} for key, title in titles.items() if card and card[key] is not None],
         }
 
+    def _each(self, ask: Callable[[Node], str | None]) -> str:
+        """Return what all environments say, or what each of them says."""
+        said = {plan.environment: spell(answer) for plan in self._plans if (answer := ask(plan.node)) is not None}
+        if len(set(said.values())) == 1:
+            return next(iter(said.values()))
+        return "; ".join(f"{value} in {environment}" for environment, value in said.items())
+
     @property
     def datasets(self) -> list[Row]:
         """The data and what pins it."""
         return [self._dataset(name, entry) for name, entry in sorted(self._node.datasets.items())]
 
     def _dataset(self, name: str, entry: Node) -> Row:
-        pin = ", ".join(f"{key} {spell(value)}" for key, value in entry.version.items()) if entry.version else "not pinned"
         refresh = ", ".join(f"{key} {spell(value)}" for key, value in entry.refresh.items()) if entry.refresh else ""
         splits = ", ".join(f"{key} {spell(value)}" for key, value in entry.splits.items()) if entry.splits else ""
         facts = [
-            ("Where", entry.uri),
+            ("Where", self._each(lambda node: node.datasets[name] and node.datasets[name].uri)),
             ("Format", entry.format),
-            ("Version", pin),
+            ("Version", self._each(lambda node: node.datasets[name] and _pin(node.datasets[name]))),
             ("Quality", entry.quality),
             ("Refresh", refresh),
             ("Sensitivity", entry.sensitivity),
@@ -219,54 +227,11 @@ class PageView(View):
     @property
     def needs(self) -> list[str]:
         """What must exist beforehand: secrets, resource definitions, gateways, namespaces."""
-        platform = self._node.platform
-        made: list[str] = []
-        serving = self._node.serving
-        if serving and platform.serving.word == "kserve":
-            made.append(
-                f"KServe {platform.serving.kserve.version} in {platform.serving.kserve.mode} mode, with its cluster serving runtimes"
-            )
-            if platform.serving.kserve.mode == "knative" and any(entry.place for _, entry in serving.items()):
-                made.append("Knative's feature flags for what `place` sets (kubernetes.podspec-nodeselector and its kin)")
-        if any("expose" in entry for _, entry in serving.items()):
-            gateway = platform.gateway[platform.gateway.word]
-            where = f"{gateway.name} in namespace {gateway.namespace} ({platform.gateway.word})"
-            made.append(f"the Gateway {where}, whose listeners accept routes from {self._namespaces}")
-        if any(
-            entry.autoscale and (entry.autoscale.metric not in ("cpu", "memory") or entry.replicas.min == 0) for _, entry in serving.items()
-        ):
-            made.append(
-                f"KEDA, and Prometheus at {platform.monitoring.prometheus.url if platform.monitoring.prometheus else 'a reachable place'}"
-            )
-        if any(entry.place and entry.place.queue for _, entry in serving.items()):
-            made.append("Kueue with the queues that are named")
-        if platform.gitops.word == "argocd" and platform.repository:
-            made.append(f"Argo CD reading namespace {platform.gitops.argocd.namespace}, with access to {platform.repository.url}")
-        made += self._secrets()
-        return made
+        return needs_of(self._node, self._namespaces)
 
     @property
     def _namespaces(self) -> str:
         return ", ".join(dict.fromkeys(plan.namespace for plan in self._plans))
-
-    def _secrets(self) -> list[str]:
-        platform = self._node.platform
-        names = {entry.secret for _, entry in self._node.models.items()} - {None}
-        if platform.storage:
-            names.add(platform.storage.secret)
-        serving: Node = self._node.serving
-        for entry in (serving[name] for name in serving):
-            for part in (entry, entry.transform, entry.explain):
-                names |= (
-                    {value.secret.split("/")[0] for _, value in part.env.items() if isinstance(value, Node)} if part and part.env else set()
-                )
-        if not names:
-            return []
-        listed = ", ".join(sorted(names))
-        if platform.secrets.word == "externalSecrets":
-            store = platform.secrets.externalSecrets
-            return [f"the {store.kind} {store.store} of External Secrets, holding {listed}"]
-        return [f"the Secrets {listed} in {self._namespaces}"]
 
     @property
     def governance(self) -> list[Row]:
@@ -309,6 +274,10 @@ def _column(about: Node) -> str:
     flags = [flag for flag in ("pii", "protected", "label", "key", "unique", "nullable") if about[flag]]
     bounds = [f"{key} {spell(about[key])}" for key in ("min", "max", "values") if about[key] is not None]
     return "; ".join([about.type, *bounds, *flags, *([about.description] if about.description else [])])
+
+
+def _pin(dataset: Node) -> str:
+    return ", ".join(f"{key} {spell(value)}" for key, value in dataset.version.items()) if dataset.version else "not pinned"
 
 
 def _standing(plan: Plan, endpoint: str) -> str:
