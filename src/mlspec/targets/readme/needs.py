@@ -16,7 +16,7 @@ def needs_of(node: Node, namespaces: str) -> list[str]:
 
 def _serving(node: Node, namespaces: str) -> Iterator[str]:
     platform, serving = node.platform, node.serving
-    entries = [entry for entry in serving.values()]
+    entries = list(serving.values())
     if entries and platform.serving.word == "kserve":
         settings = platform.serving.kserve
         yield f"KServe {settings.version} in {settings.mode} mode, with its cluster serving runtimes"
@@ -33,12 +33,12 @@ def _serving(node: Node, namespaces: str) -> Iterator[str]:
 
 def _pipelines(node: Node) -> Iterator[str]:
     platform = node.platform
-    pipelines = [entry for entry in node.pipelines.values()]
+    pipelines = list(node.pipelines.values())
     steps = [step for entry in pipelines for step in entry.steps.values()]
     kinds = {kind_of(step) for step in steps}
     if pipelines and platform.pipelines.word == "kubeflow":
         settings = platform.pipelines.kubeflow
-        yield f"Kubeflow Pipelines {settings.version} with its API at {settings.api}, keeping pipelines as objects (pipelinesStoreKubernetes)"
+        yield f"Kubeflow Pipelines {settings.version} with pipelines as objects (pipelinesStoreKubernetes) and its API at {settings.api}"
     if "distributed" in kinds:
         yield "Kubeflow Trainer 2 with its cluster training runtimes"
     if "tune" in kinds:
@@ -47,7 +47,7 @@ def _pipelines(node: Node) -> Iterator[str]:
         yield f"Argo Events, with the EventBus {platform.events.argo.bus} in the namespaces of the pipelines"
     if platform.registry.word == "mlflow" and ("register" in kinds or _asks_champion(node)):
         yield f"MLflow at {platform.registry.mlflow}"
-    placed = [entry for entry in node.serving.values()] + steps
+    placed = [*node.serving.values(), *steps]
     if any(entry.place and entry.place.queue for entry in placed):
         yield "Kueue with the queues that are named"
 
@@ -57,7 +57,7 @@ def _asks_champion(node: Node) -> bool:
 
 
 def _monitoring(node: Node) -> Iterator[str]:
-    entries = [entry for entry in node.monitoring.values()]
+    entries = list(node.monitoring.values())
     prometheus = node.platform.monitoring.prometheus
     if not entries or not prometheus:
         return
