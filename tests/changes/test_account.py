@@ -65,6 +65,9 @@ def test_a_version_is_one_sentence_though_its_place_changes_too(tmp_path):
 
 RISKS = [
     ((("thresholds", "release", "rules", 0, "min"), 0.86), "gate", "gate release: auc min 0.88 → min 0.86"),
+    ((("serving", "churn-api", "rollout", "pause"), "5m"), "gate", "new versions of churn-api are watched for less, 10m → 5m a step"),
+    ((("serving", "churn-api", "rollout", "steps"), [50]), "gate", None),
+    ((("serving", "churn-api", "rollout"), {"strategy": "rolling"}), "gate", None),
     ((("thresholds", "alive", "rules", 0, "max"), "2%"), "gate", "gate alive: errorRate max 0.01 → max 0.02"),
     ((("monitoring", "churn-api", "slo", "availability"), "99%"), "gate", "monitoring.churn-api.slo.availability: 99.9% → 99%"),
     ((("serving", "churn-api", "access"), {"from": ["web"]}), "access", "namespace web may call churn-api"),

@@ -107,6 +107,8 @@ def _between(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
             yield GATE, f"nothing watches endpoint {name} any more"
     for name, endpoint in new.tree["serving"].items():
         yield from _access(name, old.tree["serving"].get(name), endpoint)
+        if name in old.tree["serving"]:
+            yield from _rollout(name, old.tree["serving"][name]["rollout"], endpoint["rollout"])
     for name, monitor in new.tree["monitoring"].items():
         if name in old.tree["monitoring"]:
             yield from _watching(name, old.tree["monitoring"][name], monitor)
@@ -151,6 +153,18 @@ def _access(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any]) ->
             f"{logging['mode']} of {name} {'are' if logging['mode'] != 'all' else 'that is asked and answered are'} logged to "
             + str(logging["sink"]),
         )
+
+
+def _rollout(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield where a new version of an endpoint is watched less before it gets all of the traffic."""
+    careful = ("canary", "blueGreen")
+    if old["strategy"] in careful and new["strategy"] not in careful:
+        yield GATE, f"new versions of {name} get all traffic at once ({old['strategy']} → {new['strategy']})"
+        return
+    if old.get("pause") and new.get("pause") and seconds(new["pause"]) < seconds(old["pause"]):
+        yield GATE, f"new versions of {name} are watched for less, {old['pause']} → {new['pause']} a step"
+    if old.get("steps") and new.get("steps") and (new["steps"][0] > old["steps"][0] or len(new["steps"]) < len(old["steps"])):
+        yield GATE, f"new versions of {name} get more traffic sooner, steps {short(old['steps'])} → {short(new['steps'])}"
 
 
 def _plain(exposed: Mapping[str, Any]) -> str:

@@ -115,6 +115,7 @@ def _of_environment(old: Plan, new: Plan, gates: Gates, new_gates: Gates) -> Ite
             told.add(group)
             if text:
                 yield text
+    yield from _serving_on(old, new)
     yield from gate_sentences(gates, new_gates)
     for key in ("namespace", "cluster", "approvals", "after"):
         one, other = old.environments[old.environment][key], new.environments[new.environment][key]
@@ -128,6 +129,18 @@ def _of_environment(old: Plan, new: Plan, gates: Gates, new_gates: Gates) -> Ite
         was, is_ = old.live.get(name, {}), new.live.get(name, {})
         if was != is_ and name in old.live and name in new.live:
             yield f"lock: {name} serves {_live(was)} → {_live(is_)}"
+
+
+def _serving_on(old: Plan, new: Plan) -> Iterator[str]:
+    """Yield what goes on serving beside a version that is new."""
+    for name, endpoint in new.tree["serving"].items():
+        model, rollout = endpoint.get("model"), endpoint["rollout"]
+        serves = new.live.get(name, {}).get("version")
+        versions = [plan.tree["models"].get(model, {}).get("version") for plan in (old, new)]
+        if serves in (None, versions[1]) or versions[0] == versions[1] or rollout["strategy"] not in ("canary", "blueGreen"):
+            continue
+        share = f"{rollout['steps'][0]} %" if rollout.get("steps") else "none"
+        yield f"{name}: {serves} goes on serving; {versions[1]} gets {share} of the traffic at first"
 
 
 def _live(facts: Mapping[str, str]) -> str:

@@ -12,7 +12,19 @@ from typing import TextIO
 
 from mlspec.changes.account import Account, ProjectAccount
 from mlspec.changes.risks import KINDS
-from mlspec.reporters.plan_words import LONGEST, Piece, count, edit_line, effect_rows, findings_of, headline, pieces, total_rows, where
+from mlspec.reporters.plan_words import (
+    LONGEST,
+    Piece,
+    count,
+    edit_line,
+    effect_rows,
+    findings_of,
+    headline,
+    other_files,
+    pieces,
+    total_rows,
+    where,
+)
 from mlspec.reporters.printable import printable
 
 MARKER = "<!-- mlspec plan -->"
@@ -194,6 +206,7 @@ def _body(project: ProjectAccount, paper: _Paper, many: int) -> None:
         paper.list("Notes", project.notes)
     paper.list("Edits", [f"{at}. {edit_line(edit)}" for at, edit in enumerate(project.edits, 1)])
     _objects(project, paper)
+    paper.list("Other files", other_files(project))
 
 
 def _totals(project: ProjectAccount, paper: _Paper) -> None:

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from mlspec.changes.account import Account, ProjectAccount
 from mlspec.changes.risks import KINDS
-from mlspec.reporters.plan_words import count, edit_line, effect_rows, findings_of, headline, pieces, total_rows, where
+from mlspec.reporters.plan_words import count, edit_line, effect_rows, findings_of, headline, other_files, pieces, total_rows, where
 from mlspec.reporters.printable import printable
 
 _COLOURS = {"+": "32", "-": "31", "~": "33", "@": "36", "!": "1;31", "#": "1"}
@@ -69,3 +69,7 @@ def _project(project: ProjectAccount) -> Iterator[tuple[str, str]]:
         yield piece.sign, f"  {piece.title}"
         for line in piece.lines:
             yield line[:1], f"    {line}"
+    if others := other_files(project):
+        yield "", ""
+        yield "#", "  other files"
+        yield from ((line[:1], f"    {line}") for line in others)

@@ -88,8 +88,8 @@ def field_lines(change: Change) -> Iterator[str]:
     before, after = change.before, change.after
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
         yield f"~ {name}:"
-        lines = list(difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=1))[2:]
-        yield from _bounded([printable(MASK if secret_in(line) else line)[:LONGEST] for line in lines])
+        lines = list(difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=0))[2:]
+        yield from _bounded(_windows([line for line in lines if not line.startswith("@@")]))
         return
     if change.sign == "~":
         yield f"- {name}: {value(before)}"
@@ -180,6 +180,25 @@ def total_rows(environment: EnvironmentAccount) -> Iterator[tuple[str, str, str]
 def _range(resource: str, total: Total) -> str:
     least, most = shown(resource, total.least), shown(resource, total.most)
     return least if least == most else f"{least} to {most}"
+
+
+def _windows(lines: list[str]) -> list[str]:
+    """Shorten long lines; of a line that takes the place of another, what surrounds the first difference is shown."""
+    shown_: list[str] = []
+    for number, line in enumerate(lines):
+        other = next((lines[near] for near in (number + 1, number - 1) if 0 <= near < len(lines) and lines[near][:1] != line[:1]), "")
+        same = next((at for at, (one, two) in enumerate(zip(line[1:], other[1:], strict=False)) if one != two), 0)
+        start = max(0, same - 60)
+        text = line if len(line) <= LONGEST else line[:1] + ("…" if start else "") + line[1 + start : start + LONGEST]
+        text += "…" if len(line) > start + LONGEST else ""
+        shown_.append(printable(MASK if secret_in(line) else text))
+    return shown_
+
+
+def other_files(project: ProjectAccount) -> list[str]:
+    """Return the files that differ and hold no object that differs, each with its sign."""
+    held = {hunk.file for environment in project.environments for hunk in environment.hunks}
+    return [f"{sign} {path}" for path, sign in project.files.items() if path not in held]
 
 
 def _bounded(lines: list[str]) -> Iterator[str]:
