@@ -23,8 +23,9 @@ _PLACES = (
         "patches",
         "render",
         "compiler",
+        "promotion",
     ),
-    *("writers", "repository", "cluster", "cli.unable", "cli.drift"),
+    *("writers", "repository", "cluster", "cli.unable", "cli.drift", "cli.lock", "cli.rehearsal"),
 )
 """Modules and packages of mlspec that register codes; packages are searched to the bottom."""
 

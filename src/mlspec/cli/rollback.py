@@ -1,0 +1,170 @@
+"""The command rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from mlspec.cli.console import Console, examples, reporting
+from mlspec.cli.editing import Drafting, Spec, finish, known_environment, spec_argument
+from mlspec.diagnostics import Rejected, Unable
+from mlspec.location import format_path
+
+if TYPE_CHECKING:
+    from mlspec.promotion import Move, Promotion, View
+    from mlspec.repository.clone import Clone
+    from mlspec.source.extends import Source
+
+SEARCHED = 200
+"""Commits of a spec that are looked at for other versions."""
+_FIXED = ("apiVersion", "name", "owner", "output", "templates", "requires", "environments")
+"""What an environment has in common with the others, or what places it; no rollback of one environment brings it back."""
+
+
+class Way(NamedTuple):
+    """The way back: from what is now to what was at a commit."""
+
+    commit: str
+    title: str
+    promotion: Promotion
+    moves: tuple[Move, ...]
+    then: View
+    now: View
+
+
+@click.command(
+    "rollback",
+    epilog=examples(
+        ("mlspec rollback --env prod", "to the versions that prod had before those of now"),
+        ("mlspec rollback --env prod --to v1.8", "to all that prod was at a tag or commit"),
+        ("mlspec rollback --env prod --dry-run", "rehearse it and show the edit; write nothing"),
+    ),
+)
+@spec_argument
+@click.option("--env", "environment", required=True, metavar="ENV", help="The environment that goes back.")
+@click.option("--to", "revision", metavar="REV", help="A commit; all of the environment goes back to it, not its versions alone.")
+@click.option("--force", is_flag=True, help="Write the edit even though something would stop it in the cluster.")
+@click.option("--dry-run", is_flag=True, help="Rehearse, show the edit as a diff, and write nothing.")
+@reporting
+@click.pass_obj
+def command(console: Console, *, spec: Path, environment: str, revision: str | None, force: bool, dry_run: bool) -> int:
+    """Prepare the way back of an environment, and rehearse it: what would stop it is said before anything is merged.
+
+    Without --to, the versions of models, data and images become those of the last commit at which they were different. With
+    --to, the whole environment becomes what it was. The spec is edited so that it says so again; other environments stay as they
+    are. The edit is compiled, and what comes of it is held against what is deployed now: fields that cannot be changed, volumes
+    that would go, data that is no longer pinned, signatures that callers do not know. Exits 1, and writes nothing, where one of
+    these would stop it. Nothing is committed.
+    """
+    from mlspec.cli.promote import hold_still
+    from mlspec.cli.rehearsal import rehearse
+    from mlspec.promotion import edits_of
+    from mlspec.repository.clone import open_clone
+
+    opened = Spec(spec)
+    known_environment(opened, environment)
+    clone = open_clone(opened.file)
+    way = _to_revision(opened, clone, environment, revision) if revision else _to_last_versions(opened, clone, environment)
+    if not way.moves:
+        console.report((), [opened.shown])
+        console.say(f"nothing to do: {environment} is what it was at {way.commit[:12]}")
+        return 0
+    lines = [f"back to {way.commit[:12]} {way.title}".rstrip(), *_sentences(way, environment)]
+    with Drafting(opened, edits_of(opened.tree, environment, way.moves)) as draft:
+        hold_still(opened, draft.made.examined, environment, way.moves)
+        found = list(rehearse(opened, way, draft.made, environment))
+        stops = any(diagnostic.severity == "error" for diagnostic in found)
+        if stops and not force:
+            for line in lines:
+                console.say(line)
+            raise Rejected(found)
+        if found and console.format == "text":
+            console.report(found, [opened.shown])
+        lines.append(
+            "rehearsed: "
+            + ("it would be stopped, and is written because of --force" if stops else "it compiles, and nothing would stop it")
+        )
+        commit = f'next: git commit -m "Take {environment} back to {way.commit[:12]}" -- {opened.shown}, then mlspec commit'
+        finish(console, draft, lines, dry_run=dry_run, after=[commit])
+    return 0
+
+
+def _to_revision(spec: Spec, clone: Clone, environment: str, revision: str) -> Way:
+    """Return the way back to all that an environment was at a commit."""
+    from mlspec.promotion import View, compare, differences
+    from mlspec.repository.clone import resolve
+
+    commit = resolve(clone, revision)
+    source = _source_at(spec, clone, commit)
+    if source is None or environment not in _names(source):
+        what = f"no environment {environment}" if source else f"no {clone.relative(spec.file)}"
+        raise Unable(f"the commit {commit[:12]} has {what}", "name another commit with --to", status=1)
+    then, now = (View(one.tree, one.mark, environment) for one in (source, spec.source))
+    old, new = ({key: value for key, value in view.written.items() if key not in _FIXED} for view in (then, now))
+    return Way(commit, _title(clone, commit), compare(then, now), tuple(differences(new, old)), then, now)
+
+
+def _to_last_versions(spec: Spec, clone: Clone, environment: str) -> Way:
+    """Return the way back to the last versions of an environment that were others. Raises Unable (status 1) when there are none."""
+    from mlspec.promotion import View, compare
+
+    now = View(spec.tree, spec.source.mark, environment)
+    inputs = [clone.relative(spec.root / path) for path in spec.source.digests]
+    listed = clone.git.attempt("rev-list", f"--max-count={SEARCHED}", "--first-parent", "HEAD", "--", *inputs)
+    commits = listed.text.split() if listed.status == 0 else []
+    for commit in commits:
+        source = _source_at(spec, clone, commit)
+        if source is None or environment not in _names(source):
+            continue
+        then = View(source.tree, source.mark, environment)
+        promotion = compare(then, now)
+        if promotion.moves:
+            return Way(commit, _title(clone, commit), promotion, promotion.moves, then, now)
+    where = "this clone is shallow: git fetch --unshallow" if clone.shallow else "name a commit with --to"
+    raise Unable(f"no earlier commit of {spec.shown} has other versions in {environment}", where, status=1)
+
+
+def _source_at(spec: Spec, clone: Clone, commit: str) -> Source | None:
+    """Return what a spec said at a commit; None where it was not there, or said nothing that can be read."""
+    from mlspec.cli.rebuilding import revision
+    from mlspec.compiler import show
+    from mlspec.source.extends import load
+    from mlspec.spec.parse import parse
+
+    name = clone.relative(spec.file)
+    with revision(clone, commit) as copy:
+        if name not in copy.entries:
+            return None
+        try:
+            source = load(copy.folder / name, copy.folder, show)
+        except Rejected:
+            return None
+        return None if parse(source.tree) else source
+
+
+def _names(source: Source) -> tuple[str, ...]:
+    from mlspec.plan.environments import environment_names
+
+    return environment_names(source.tree)
+
+
+def _title(clone: Clone, commit: str) -> str:
+    from mlspec.reporters.printable import printable
+
+    said = clone.git.attempt("log", "-1", "--format=%s", commit)
+    return f"({printable(said.text)[:72]})" if said.status == 0 and said.text else ""
+
+
+def _sentences(way: Way, environment: str) -> Iterator[str]:
+    from mlspec.source.amend import ABSENT, written
+
+    moved = {move.path for unit in way.promotion.units for move in unit.moves}
+    for unit in way.promotion.units:
+        yield f"{environment}: {unit.text}"
+    for move in way.moves:
+        if move.path not in moved:
+            old, new = ("nothing" if value is ABSENT else written(value)[:60] for value in (move.before, move.after))
+            yield f"{environment}: {format_path(move.path)} {old} → {new}"
