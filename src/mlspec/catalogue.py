@@ -25,7 +25,7 @@ _PLACES = (
         "compiler",
         "promotion",
     ),
-    *("writers", "repository", "cluster", "cli.unable", "cli.drift", "cli.lock", "cli.rehearsal"),
+    *("writers", "repository", "cluster", "cli.unable", "cli.drift", "rollout", "waivers", "cli.lock", "cli.rehearsal"),
 )
 """Modules and packages of mlspec that register codes; packages are searched to the bottom."""
 

@@ -12,7 +12,7 @@ from mlspec.diagnostics import Diagnostic, Rejected
 from mlspec.examine import Examined, examine, once
 from mlspec.library import Library
 from mlspec.location import Mark
-from mlspec.lock import NAME, Lock, emit_lock, parse_lock
+from mlspec.lock import NAME, Fact, Lock, emit_lock, parse_lock
 from mlspec.plan.pins import pin_files
 from mlspec.plan.plan import Plan
 from mlspec.render import Manifest, apply_patches, choose, conform, fill, twins, unheard
@@ -40,6 +40,8 @@ class Request(NamedTuple):
     """Whether built-in texts (the tree's README) are wanted; nothing in a spec can make them fail."""
     keep: bool = False
     """Whether what each project was made from is kept, for tracing; a fleet has no memory to spare for it."""
+    live: Mapping[str, Mapping[str, Fact]] | None = None
+    """What serves, instead of what the old lock says; for a rollout's step, and with one spec."""
 
 
 class Made(NamedTuple):
@@ -115,7 +117,7 @@ def compile_spec(
     """Compile one spec. Raises Rejected with everything that was found when any of it is an error."""
     where = lock_path(spec, root)
     old = _read_lock((request.out or root) / where, where)
-    examined = examine(spec, root, show, old.live if old else {})
+    examined = examine(spec, root, show, request.live if request.live is not None else old.live if old else {})
     library = Library.load(request.templates, spec.parent, examined.source.tree.get("templates"), examined.source.mark)
     manifests, live, found = render(examined, library, kinds, conformed, request.texts)
     diagnostics = suppress([*examined.diagnostics, *once(found, len(examined.plans))], examined.source.documents)

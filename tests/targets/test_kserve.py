@@ -264,7 +264,10 @@ def test_a_second_version_stands_beside_the_first(tmp_path):
         ("rank-canary-transformer", 5),
         ("rank-rank-b-transformer", 20),
     ]
-    assert second.projects[0].lock.live["live/rank"] == {"version": "1.4.0", "uri": "s3://shop/rank/1.4.0", "step": 0}
+    assert second.projects[0].lock.live["live/rank"] == {
+        **{"version": "1.4.0", "uri": "s3://shop/rank/1.4.0"},
+        **{"canary": "1.5.0", "canaryUri": "s3://shop/rank/1.5.0", "step": 0},
+    }
     (tmp_path / "mlspec.lock").write_bytes(emit_project_lock(second.projects[0]))
     assert objects(compiled(tree, tmp_path)) == made
 

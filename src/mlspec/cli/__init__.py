@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "promote": ("Every day", "Move versions from one environment to the next."),
     "rollback": ("Every day", "Prepare the way back to the versions that ran before, and rehearse it."),
     "lock": ("Every day", "Pin data versions anew, or say whether the pins still hold."),
+    "rollout": ("Every day", "Move the rollout of a new version: on, to its end, or back."),
     "fmt": ("Every day", "Bring specs into one layout; comments stay."),
     "explain": ("To understand", "Show the manual page of a code."),
     "why": ("To understand", "Say which spec line and template line made a line of a manifest."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,31 +23,53 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
         ("mlspec check", "every spec below this folder"),
         ("mlspec check churn/mlspec.yaml", "one spec"),
         ("mlspec check --out /tmp/tree", "a tree that was compiled elsewhere"),
+        ("mlspec check --against origin/main", "and no gate is looser than on main without a waiver"),
     ),
 )
 @paths
 @click.option("--out", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Compare with the tree below this folder.")
+@click.option("--against", "revision", metavar="REV", help="Hold every gate against what it was at this revision.")
+@click.option("--today", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The day by which waivers end; else today, in UTC.")
 @compiling
 @reporting
 @click.pass_obj
-def command(console: Console, paths: tuple[Path, ...], out: Path | None, crds: Path | None, templates: Path | None) -> int:
+def command(
+    console: Console,
+    *,
+    paths: tuple[Path, ...],
+    out: Path | None,
+    revision: str | None,
+    today: datetime | None,
+    crds: Path | None,
+    templates: Path | None,
+) -> int:
     """Say whether the files in the repository are what the specs compile to; write nothing.
 
     Exits 1 and lists the files when something is missing, stale, edited by hand or left over. For CI, and for a hook
     before a commit.
+
+    With --against REV, a gate that is looser than it was at REV needs a waiver in governance.waivers that has not ended.
+    With that or --today, waivers that have ended are warned of.
     """
     from mlspec.cli.drift import as_diagnostic
     from mlspec.cli.publishing import publications
     from mlspec.compiler import Request, compile_specs
     from mlspec.writers.comparison import compare
 
-    outcome = compile_specs(Request(paths=paths or (Path(),), out=out, crds=crds, templates=templates))
+    waiving = revision is not None or today is not None
+    outcome = compile_specs(Request(paths=paths or (Path(),), out=out, crds=crds, templates=templates, keep=waiving))
+    diagnostics = list(outcome.diagnostics)
+    if waiving:
+        from mlspec.cli.ratchet import day, find_spent, hold_against
+
+        found = hold_against(outcome.projects, revision, day(today)) if revision is not None else find_spent(outcome.projects, day(today))
+        diagnostics = sorted([*diagnostics, *found], key=lambda diagnostic: diagnostic.order)
     differences = [difference for publication in publications(outcome.projects, out) for difference in compare(publication).differences]
-    refused = any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics)
+    refused = any(diagnostic.severity == "error" for diagnostic in diagnostics)
     if console.format != "text":
-        console.report([*outcome.diagnostics, *map(as_diagnostic, differences)], outcome.files)
+        console.report([*diagnostics, *map(as_diagnostic, differences)], outcome.files)
         return int(refused or bool(differences))
-    console.report(outcome.diagnostics, outcome.files)
+    console.report(diagnostics, outcome.files)
     for difference in differences:
         _show(difference, console)
     if differences:

@@ -80,11 +80,11 @@ def command(
         crds=crds.absolute() if crds else None,
         templates=templates.absolute() if templates else None,
     )
-    _tell(console, carry_out(order), verbose=verbose)
+    tell(console, carry_out(order), verbose=verbose)
     return 0
 
 
-def _tell(console: Console, done: Done, *, verbose: bool) -> None:
+def tell(console: Console, done: Done, *, verbose: bool) -> None:
     """Say what was done: for people on stderr, the new commit alone on stdout."""
     console.report(done.diagnostics, done.files)
     if done.commit is None:

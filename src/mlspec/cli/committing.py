@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlspec import __version__
-from mlspec.cli.rebuilding import Rebuilt, rebuild, revision
+from mlspec.cli.rebuilding import Live, Rebuilt, rebuild, revision
 from mlspec.diagnostics import Diagnostic, Unable
 from mlspec.repository import clone as clones
 from mlspec.repository import commits, remotes, worktree
@@ -39,6 +39,8 @@ class Order(NamedTuple):
     overwrite_edits: bool
     crds: Path | None
     templates: Path | None
+    step: Callable[[Path], tuple[Live, str]] | None = None
+    """Makes a step of a rollout: given the spec in a copy of the branch, what its lock is to say of all that serves, and the message."""
 
 
 class Done(NamedTuple):
@@ -169,7 +171,11 @@ def _try(place: Place, order: Order, paths: list[str], who: Mapping[str, str]) -
     source, target = place.tips()
     _leave_people_alone(place, source, target)
     with revision(place.clone, source) as copy:
-        rebuilt = rebuild(copy, paths, overwrite_edits=order.overwrite_edits, crds=order.crds, templates=order.templates)
+        live = None
+        if order.step:
+            live, message = order.step(Path(paths[0]))
+            order = order._replace(message=message)
+        rebuilt = rebuild(copy, paths, overwrite_edits=order.overwrite_edits, crds=order.crds, templates=order.templates, live=live)
         remarks = [*_uncommitted(place, source, copy, rebuilt, paths), *find_left_over(copy)]
         commit = _commit(place, order, rebuilt, source, target, copy.folder.parent, who)
     return Attempt(rebuilt, source, target, commit), remarks

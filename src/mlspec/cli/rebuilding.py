@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mlspec.repository.trees import Checkout
     from mlspec.writers.publication import Publication
 
+Live = Mapping[str, Mapping[str, str | int]]
+"""Facts about what serves, as a lock holds them."""
+
 
 class Rebuilt(NamedTuple):
     """A revision and what its specs compile to."""
@@ -45,9 +48,15 @@ def revision(clone: Clone, commit: str) -> Iterator[Checkout]:
 
 
 def rebuild(
-    copy: Checkout, paths: Sequence[str], *, overwrite_edits: bool = False, crds: Path | None = None, templates: Path | None = None
+    copy: Checkout,
+    paths: Sequence[str],
+    *,
+    overwrite_edits: bool = False,
+    crds: Path | None = None,
+    templates: Path | None = None,
+    live: Live | None = None,
 ) -> Rebuilt:
-    """Compile the specs of a copied revision (see ``revision``); paths are from its root.
+    """Compile the specs of a copied revision (see ``revision``); paths are from its root. ``live`` stands in for what the lock says serves.
 
     Raises Rejected when a spec is refused, or when what the revision has was edited by hand (MLS-E610) or is somebody
     else's (MLS-E611); Unable (status 2) for a path that the revision does not have.
@@ -63,7 +72,7 @@ def rebuild(
             raise Unable(f"the commit {copy.commit[:12]} has nothing at {path}", "commit it first, or check the path", status=2)
         if path != ".":
             copy.bring([path])
-    outcome = compile_specs(Request(paths=tuple(map(Path, paths)), crds=crds, templates=templates))
+    outcome = compile_specs(Request(paths=tuple(map(Path, paths)), crds=crds, templates=templates, live=live))
     if any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics):
         raise Rejected(outcome.diagnostics)
     changes: dict[str, bytes | None] = {}

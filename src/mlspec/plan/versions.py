@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from mlspec.names import version_of
@@ -49,7 +50,7 @@ def versions(plan: Plan, endpoint: str) -> list[Version]:
     made: list[Version] = []
     rollout = entry.rollout
     if standing_by(entry, live, model):
-        weight = 0 if rollout.strategy == "blueGreen" else rollout.steps[min(int(live.get("step", "0")), len(rollout.steps) - 1)]
+        weight = 0 if rollout.strategy == "blueGreen" else rollout.steps[step_of(entry, live, model)]
         made.append(_version(version_of(endpoint, "canary", plan.namespace), "canary", model, entry.runtime, weight))
         taken += weight
     if "split" in entry:
@@ -62,7 +63,7 @@ def versions(plan: Plan, endpoint: str) -> list[Version]:
         if all(version.name != name for version in made):
             made.append(_version(name, "shadow", other, entry.runtime, 0))
     stable = _version(endpoint, "stable", model, entry.runtime, max(0, 100 - taken))
-    if standing_by(entry, live, model):
+    if outstanding(entry, live, model):
         stable = stable._replace(version=live["version"], uri=live["uri"])
     return [stable, *made]
 
@@ -76,11 +77,29 @@ def versions_by_label(plan: Plan, endpoint: str) -> dict[str, Version]:
     return {others.get(version.name, version.role): version for version in versions(plan, endpoint)}
 
 
-def standing_by(entry: Node, live: dict[str, str] | object, model: Node) -> bool:
+def standing_by(entry: Node, live: Mapping[str, str], model: Node) -> bool:
     """Tell whether a new version stands beside the live one instead of replacing it."""
-    if not isinstance(live, dict) or "version" not in live:
+    return outstanding(entry, live, model) and not taken_back(live, model)
+
+
+def outstanding(entry: Node, live: Mapping[str, str], model: Node) -> bool:
+    """Tell whether an endpoint that goes over step by step serves another version than the one that the spec names."""
+    if "version" not in live:
         return False
     return entry.rollout.strategy in ("canary", "blueGreen") and (live["version"] != model.version or live["uri"] != model.uri)
+
+
+def taken_back(live: Mapping[str, str], model: Node) -> bool:
+    """Tell whether the version that the spec names is the one whose rollout was aborted."""
+    return bool(live.get("aborted") == model.version and live.get("abortedUri", model.uri) == model.uri)
+
+
+def step_of(entry: Node, live: Mapping[str, str], model: Node) -> int:
+    """Return the step of a canary, counted from 0: the lock's, unless that was another version's."""
+    if live.get("canary", model.version) != model.version or live.get("canaryUri", model.uri) != model.uri:
+        return 0
+    last = len(entry.rollout.steps) - 1 if entry.rollout.strategy == "canary" else 0
+    return min(int(live.get("step", "0")), last)
 
 
 def _version(name: str, role: str, model: Node, runtime: str, weight: int) -> Version:
@@ -89,7 +108,11 @@ def _version(name: str, role: str, model: Node, runtime: str, weight: int) -> Ve
 
 
 def live(plan: Plan) -> dict[str, dict[str, str | int]]:
-    """Return what the lock is to remember: the version that answers, where its artifact lies, and a canary's step."""
+    """Return what the lock is to remember: the version that answers, where its artifact lies, and how far a new one has come.
+
+    A canary's version stands beside its step, so that the next one begins at the first step. One that was aborted stays so while
+    the spec names it.
+    """
     made: dict[str, dict[str, str | int]] = {}
     node = plan.node
     for name, entry in node.serving.items():
@@ -97,8 +120,12 @@ def live(plan: Plan) -> dict[str, dict[str, str | int]]:
             continue
         model = node.models[entry.model]
         known = plan.live.get(name, {})
-        if standing_by(entry, known, model):
-            made[name] = {**known, "step": int(known.get("step", "0"))}
-        else:
+        if not outstanding(entry, known, model):
             made[name] = {"version": model.version, "uri": model.uri}
+            continue
+        made[name] = {"version": known["version"], "uri": known["uri"]}
+        if taken_back(known, model):
+            made[name] |= {"aborted": model.version, "abortedUri": model.uri}
+        else:
+            made[name] |= {"canary": model.version, "canaryUri": model.uri, "step": step_of(entry, known, model)}
     return made

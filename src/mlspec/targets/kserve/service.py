@@ -15,7 +15,7 @@ from mlspec.target import View
 from mlspec.targets.kserve.containers import arguments, quantity, resources, spread, variables
 from mlspec.targets.kserve.metrics import scaling_query
 from mlspec.targets.kserve.runtimes import SERVERS, Server, storage_uri
-from mlspec.targets.kserve.version import Version, rollout_notes
+from mlspec.targets.kserve.version import Version, rollout_notes, standing_by, step_of
 
 RESOURCE_METRICS = ("cpu", "memory")
 RESTRICTED = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
@@ -188,10 +188,10 @@ class ServiceView(View):
         """The share of a new revision's traffic, with Knative."""
         rollout = self._entry.rollout
         known = self._plan.live.get(self._endpoint, {})
-        if not self._knative or rollout.strategy != "canary" or not known or known.get("version") == self._model.version:
+        if not self._knative or rollout.strategy != "canary" or not standing_by(self._entry, known, self._model):
             return None
-        step: int = rollout.steps[min(int(known.get("step", "0")), len(rollout.steps) - 1)]
-        return step
+        percent: int = rollout.steps[step_of(self._entry, known, self._model)]
+        return percent
 
     @property
     def logger(self) -> dict[str, Any] | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mlspec.plan.node import Node
-from mlspec.plan.versions import Version, live, standing_by, versions
+from mlspec.plan.versions import Version, live, standing_by, step_of, versions
 
-__all__ = ["Version", "live", "rollout_notes", "standing_by", "versions"]
+__all__ = ["Version", "live", "rollout_notes", "standing_by", "step_of", "versions"]
 
 
 def rollout_notes(entry: Node) -> dict[str, str]:
