@@ -60,7 +60,16 @@ def test_sentences(step, said, tmp_path):
 
 def test_a_version_is_one_sentence_though_its_place_changes_too(tmp_path):
     after = edited((("models", "churn", "version"), "2.3.0"), (("models", "churn", "uri"), "s3://${vars.bucket}/churn/2.3.0"))
-    assert len(only(accounted(tmp_path, basic(), after)).sentences) == 1
+    said = [one.text for one in only(accounted(tmp_path, basic(), after)).sentences]
+    assert sum("2.2.1" in text for text in said) == 1
+    assert not any("s3://" in text for text in said)
+
+
+def test_an_edition_is_held_against_the_one_whose_place_it_takes(tmp_path):
+    project = only(accounted(tmp_path, basic(), edited((("thresholds", "release", "rules", 0, "min"), 0.9))))
+    hunks = [hunk for one in project.environments for hunk in one.hunks if hunk.change.key.kind == "ConfigMap" and hunk.edition]
+    assert {field.path[0] for hunk in hunks for field, _ in hunk.edition} == {"data"}
+    assert all(causes for hunk in hunks for _, causes in hunk.edition)
 
 
 RISKS = [

@@ -187,6 +187,20 @@ def test_own_templates_are_a_cause_and_a_risk(repository, capsys):
     assert "+ spec.predictor.timeout: 77" in out
 
 
+def test_what_the_lock_alone_makes_differ(repository, capsys):
+    assert main(["compile", "-q"]) == 0
+    write(repository, newer())
+    assert main(["compile", "-q"]) == 0
+    commit_all(repository)
+    lock = repository / "mlspec.lock"
+    assert '"prod/churn-api/version": "2.2.1"' in lock.read_text()
+    lock.write_text(lock.read_text().replace('"prod/churn-api/version": "2.2.1"', '"prod/churn-api/version": "2.2.0"'))
+    capsys.readouterr()
+    out = run(capsys)[1]
+    assert "from lock: live prod/churn-api/version: 2.2.1 → 2.2.0" in out
+    assert "and no field of a spec does" in out
+
+
 @pytest.mark.slow
 def test_the_largest_example_takes_less_than_a_second(tmp_path):
     examples = Path(__file__).parents[2] / "examples"

@@ -13,6 +13,7 @@ from mlspec.changes.risks import ACCESS, Risk, network_risks, risks_of
 from mlspec.changes.sentences import Sentence, sentences_of
 from mlspec.changes.side import Project, Side
 from mlspec.changes.totals import Total, totals_of
+from mlspec.changes.values import Change
 from mlspec.diagnostics import Diagnostic
 from mlspec.library import Library
 
@@ -27,6 +28,8 @@ class Hunk(NamedTuple):
     """The file that holds the object; for a removed one, that held it."""
     causes: tuple[tuple[Cause, ...], ...]
     """For each of the change's fields."""
+    edition: tuple[tuple[Change, tuple[Cause, ...]], ...] = ()
+    """For an object that takes the place of another: how it differs from that one, its name aside."""
 
 
 class EnvironmentAccount(NamedTuple):
@@ -110,7 +113,7 @@ def _project(old: Project | None, new: Project | None, library: Library, environ
     changes = [change for change in differences(before, after) if not environments or change.key.environment in environments]
     edits = edits_of(old, new)
     tracer = Tracer(old, new, edits, library)
-    hunks = [Hunk(change, _file(change, old, new), tuple(tracer.causes(change))) for change in changes]
+    hunks = [Hunk(change, _file(change, old, new), tuple(tracer.causes(change)), tuple(tracer.edition(change))) for change in changes]
     effects = effects_of(changes, before, after)
     names = list(dict.fromkeys([*(new.plans if new else ()), *(old.plans if old else ())]))
     made = []

@@ -59,6 +59,17 @@ class Tracer:
             found.append(self._of(change.key.environment, manifests))
         return found
 
+    def edition(self, change: ObjectChange) -> list[tuple[Change, tuple[Cause, ...]]]:
+        """Return how an object differs from the one that it takes the place of, its name aside, with the causes of each field."""
+        if self._before is None or self._after is None or change.replaces is None:
+            return []
+        old, new = self._before.manifests[change.replaces], self._after.manifests[change.key]
+        return [
+            (field, self._of(change.key.environment, [(new, field.after_path), (old, field.before_path)]))
+            for field in compare(old.object, new.object)
+            if field.path != ("metadata", "name")
+        ]
+
     def _existence(self, change: ObjectChange, field: Change) -> tuple[Cause, ...]:
         """Return why an object comes or goes: the item that it belongs to does, else a field of that item, else any field.
 

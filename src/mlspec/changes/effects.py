@@ -10,7 +10,7 @@ from mlspec.changes.values import ABSENT, Change
 from mlspec.location import Path, format_path
 from mlspec.quantity import amount
 
-REFUSED, LOST, REPLACED, STOPPED, RESTARTED = "refused", "lost", "replaced", "stopped", "restarted"
+REFUSED, LOST, REPLACED, STOPPED, STARTED, RESTARTED = "refused", "lost", "replaced", "stopped", "started", "restarted"
 """Kinds of effects, the gravest first."""
 
 
@@ -87,9 +87,11 @@ def effects_of(changes: Iterable[ObjectChange], before: Objects, after: Objects)
     for change in changes:
         if change.sign == "-" and change.key not in replaced:
             found += _removal(change.key, before[change.key])
+        elif change.sign == "+" and change.key.kind in ("Job", "TrainJob", "Experiment"):
+            found.append(Effect(STARTED, change.key.stem, "runs anew as soon as it is applied", False))
         elif change.sign == "~":
             found += _update(change, before[change.key], after[change.key])
-    order = (REFUSED, LOST, REPLACED, STOPPED, RESTARTED)
+    order = (REFUSED, LOST, REPLACED, STOPPED, STARTED, RESTARTED)
     return sorted(found, key=lambda effect: (order.index(effect.kind), effect.key))
 
 

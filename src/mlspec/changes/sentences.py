@@ -137,7 +137,12 @@ def _serving_on(old: Plan, new: Plan) -> Iterator[str]:
         model, rollout = endpoint.get("model"), endpoint["rollout"]
         serves = new.live.get(name, {}).get("version")
         versions = [plan.tree["models"].get(model, {}).get("version") for plan in (old, new)]
-        if serves in (None, versions[1]) or versions[0] == versions[1] or rollout["strategy"] not in ("canary", "blueGreen"):
+        if None in versions or versions[0] == versions[1] or rollout["strategy"] not in ("canary", "blueGreen"):
+            continue
+        if name not in old.tree["serving"] or serves == versions[1]:
+            continue
+        if serves is None:
+            yield f"{name}: no lock says what serves, so {versions[1]} takes its place at once, whatever the rollout is"
             continue
         share = f"{rollout['steps'][0]} %" if rollout.get("steps") else "none"
         yield f"{name}: {serves} goes on serving; {versions[1]} gets {share} of the traffic at first"

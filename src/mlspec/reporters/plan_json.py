@@ -93,6 +93,7 @@ def _hunk(hunk: Hunk) -> dict[str, Any]:
             {**_change(field), "causes": [_cause(cause) for cause in causes]}
             for field, causes in zip(change.changes, hunk.causes, strict=True)
         ],
+        "edition": [{**_change(field), "causes": [_cause(cause) for cause in causes]} for field, causes in hunk.edition],
     }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, takewhile
 from typing import Any, NamedTuple
 
 from mlspec.changes.account import Account, EnvironmentAccount, Hunk, ProjectAccount
@@ -82,10 +83,16 @@ def edit_line(edit: Edit) -> str:
     return f"{place}  {name} {sign}: {value(what)}"
 
 
-def field_lines(change: Change) -> Iterator[str]:
-    """Yield the lines of one field, each with its sign: values, a whole object as YAML, the lines of a long text that differ."""
+def field_lines(change: Change, renamed: Mapping[tuple[str, str], str] = {}) -> Iterator[str]:
+    """Yield the lines of one field, each with its sign: values, a whole object as YAML, the lines of a long text that differ.
+
+    ``renamed`` has the old and the new names of objects whose names end in digests: what follows from those alone is said so.
+    """
     name = format_path(change.path)
     before, after = change.before, change.after
+    if isinstance(before, str) and isinstance(after, str) and (before, after) in renamed:
+        yield f"~ {name}: the new name of {renamed[before, after]}"
+        return
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
         yield f"~ {name}:"
         lines = list(difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=0))[2:]
@@ -118,7 +125,7 @@ def cause_words(causes: Sequence[Cause]) -> str:
 def grouped(hunk: Hunk) -> list[tuple[tuple[Cause, ...], list[Change]]]:
     """Return the fields of a hunk by what caused them, in their order."""
     groups: dict[tuple[Cause, ...], list[Change]] = {}
-    for change, causes in zip(hunk.change.changes, hunk.causes, strict=True):
+    for change, causes in hunk.edition or zip(hunk.change.changes, hunk.causes, strict=True):
         groups.setdefault(causes, []).append(change)
     return list(groups.items())
 
@@ -136,17 +143,23 @@ def pieces(project: ProjectAccount) -> list[Piece]:
     shown_: dict[tuple[str, ...], list[str]] = {}
     for environment in project.environments:
         replaced = {hunk.change.replaces for hunk in environment.hunks if hunk.change.replaces}
+        renamed = {
+            (hunk.change.replaces.name, hunk.change.key.name): f"{hunk.change.key.stem.name}-…"
+            for hunk in environment.hunks
+            if hunk.change.replaces
+        }
         for hunk in environment.hunks:
             if hunk.change.key in replaced:
                 continue
             change = hunk.change
-            was = f" in place of {change.replaces.name}" if change.replaces else ""
+            name = f"{change.key.kind} {change.key.stem.name}-…, under a new name" if hunk.edition else change.key.text
+            sign = "~" if hunk.edition else change.sign
             lines = [
                 line
                 for causes, changes in grouped(hunk)
-                for line in [f"@@ from {cause_words(causes)} @@", *(line for one in changes for line in field_lines(one))]
+                for line in [f"@@ from {cause_words(causes)} @@", *(line for one in changes for line in field_lines(one, renamed))]
             ]
-            shown_.setdefault((change.sign, f"{change.key.text}{was}", *lines), []).append(environment.name)
+            shown_.setdefault((sign, name, *lines), []).append(environment.name)
     made = []
     for (sign, name, *lines), names in shown_.items():
         there = where(names, project) or "the project as a whole"
@@ -185,14 +198,26 @@ def _range(resource: str, total: Total) -> str:
 def _windows(lines: list[str]) -> list[str]:
     """Shorten long lines; of a line that takes the place of another, what surrounds the first difference is shown."""
     shown_: list[str] = []
-    for number, line in enumerate(lines):
-        other = next((lines[near] for near in (number + 1, number - 1) if 0 <= near < len(lines) and lines[near][:1] != line[:1]), "")
-        same = next((at for at, (one, two) in enumerate(zip(line[1:], other[1:], strict=False)) if one != two), 0)
-        start = max(0, same - 60)
-        text = line if len(line) <= LONGEST else line[:1] + ("…" if start else "") + line[1 + start : start + LONGEST]
-        text += "…" if len(line) > start + LONGEST else ""
-        shown_.append(printable(MASK if secret_in(line) else text))
+    for sign, run in groupby(_twins(lines), key=lambda pair: pair[0][:1]):
+        for line, other in run:
+            same = next((at for at, (one, two) in enumerate(zip(line[1:], other[1:], strict=False)) if one != two), 0)
+            start = max(0, same - 60) if len(line) > LONGEST else 0
+            text = ("…" if start else "") + line[1 + start : start + LONGEST] + ("…" if len(line) > start + LONGEST else "")
+            shown_.append(sign + printable(MASK if secret_in(line) else text))
     return shown_
+
+
+def _twins(lines: list[str]) -> list[tuple[str, str]]:
+    """Return each line with the one of the other side that stands at the same place of its block."""
+    made: list[tuple[str, str]] = []
+    at = 0
+    while at < len(lines):
+        gone = list(takewhile(lambda line: line[:1] == "-", lines[at:]))
+        come = list(takewhile(lambda line: line[:1] == "+", lines[at + len(gone) :]))
+        made += [(line, come[number] if number < len(come) else "") for number, line in enumerate(gone)]
+        made += [(line, gone[number] if number < len(gone) else "") for number, line in enumerate(come)]
+        at += max(1, len(gone) + len(come))
+    return made
 
 
 def other_files(project: ProjectAccount) -> list[str]:
