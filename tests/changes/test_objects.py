@@ -93,3 +93,8 @@ def test_any_two_specs(seed, tmp_path):
         for hunk in hunks:
             assert len(hunk.causes) == len(hunk.change.changes)
             assert all(causes and all(cause.kind == "spec" for cause in causes) for causes in hunk.causes), hunk
+
+
+def test_an_object_that_moves_to_another_namespace_is_told():
+    old, new = (Key("prod", "v1", "Service", namespace, "api") for namespace in ("churn", "churn-eu"))
+    assert {change.key: change.replaces for change in differences({old: {}}, {new: {"a": 1}})} == {old: None, new: old}

@@ -36,6 +36,7 @@ class Tracer:
         self._sides = [side for side in (before, after) if side is not None]
         self._traced: dict[int, list[Made]] = {}
         names = dict.fromkeys(name for side in self._sides for name in side.plans)
+        self._values: dict[tuple[str, Path], tuple[object, object]] = {}
         self._signed: set[tuple[str, Path, str]] = set()
         self._changed = {name: self._differing(name) for name in names}
         self._locked = {name: self._facts(name) for name in names}
@@ -56,7 +57,7 @@ class Tracer:
                 manifests = manifests[:1] if self._has(self._after, change) else manifests
             elif field.sign == "-":
                 manifests = manifests[-1:]
-            found.append(self._of(change.key.environment, manifests))
+            found.append(self._of(change.key.environment, manifests, field))
         return found
 
     def edition(self, change: ObjectChange) -> list[tuple[Change, tuple[Cause, ...]]]:
@@ -65,7 +66,7 @@ class Tracer:
             return []
         old, new = self._before.manifests[change.replaces], self._after.manifests[change.key]
         return [
-            (field, self._of(change.key.environment, [(new, field.after_path), (old, field.before_path)]))
+            (field, self._of(change.key.environment, [(new, field.after_path), (old, field.before_path)], field))
             for field in compare(old.object, new.object)
             if field.path != ("metadata", "name")
         ]
@@ -102,7 +103,7 @@ class Tracer:
     def _has(self, side: Project | None, change: ObjectChange) -> bool:
         return side is not None and change.key in side.manifests
 
-    def _of(self, environment: str, manifests: list[tuple[Manifest, Path]]) -> tuple[Cause, ...]:
+    def _of(self, environment: str, manifests: list[tuple[Manifest, Path]], field: Change) -> tuple[Cause, ...]:
         if self._before is None or self._after is None:
             return (Cause("spec", 0),)
         environments = [environment] if environment else list(self._changed)
@@ -113,6 +114,8 @@ class Tracer:
             patched = {path for manifest, _ in made for path in manifest.patched}
             if edits := self._edits_of(paths, environments) or self._edits_of(patched, environments):
                 return edits
+        if alike := self._alike(environments, field):
+            return alike
         templates = {cause.template for _, cause in whole} | {manifest.rendering.template for manifest, _ in manifests}
         return self._otherwise(environments, templates, [path for manifest, _ in manifests for path in manifest.patched])
 
@@ -123,6 +126,17 @@ class Tracer:
             for path in paths
             for changed, edits in self._changed.get(name, {}).items()
             if related(path, changed)
+            for at in edits
+        }
+        return tuple(Cause("spec", at) for at in sorted(found))
+
+    def _alike(self, environments: list[str], field: Change) -> tuple[Cause, ...]:
+        """Return the edits of values that differ just as a field does: what spans environments reads plans that no trace watches."""
+        found = {
+            at
+            for name in environments
+            for path, edits in self._changed.get(name, {}).items()
+            if field.path and self._values.get((name, path)) == (field.before, field.after)
             for at in edits
         }
         return tuple(Cause("spec", at) for at in sorted(found))
@@ -158,6 +172,7 @@ class Tracer:
             for change in compare(dict(one), dict(other)):
                 for path in {(*prefix, *change.before_path), (*prefix, *change.after_path)}:
                     self._signed.add((environment, path, change.sign))
+                    self._values[environment, path] = (change.before, change.after)
                     home = str(path[1]) if prefix == ("environments",) and len(path) > 1 else environment
                     found.setdefault(path, behind(path, home, self._edits, self._sides))
         return {path: edits for path, edits in found.items() if edits}

@@ -83,7 +83,7 @@ _HOLDS_DATA = frozenset({"PersistentVolumeClaim", "PersistentVolume", "StatefulS
 def effects_of(changes: Iterable[ObjectChange], before: Objects, after: Objects) -> list[Effect]:
     """Return what changes of objects would do, the gravest first. It is told from the objects alone; no cluster is asked."""
     found: list[Effect] = []
-    replaced = {change.replaces for change in changes if change.replaces}
+    replaced = {change.replaces for change in changes if change.replaces and change.replaces.namespace == change.key.namespace}
     for change in changes:
         if change.sign == "-" and change.key not in replaced:
             found += _removal(change.key, before[change.key])

@@ -39,7 +39,7 @@ class ObjectChange(NamedTuple):
     changes: tuple[Change, ...]
     """The fields that differ; for an added or removed object one change of the whole."""
     replaces: Key | None = None
-    """For an added object: the removed one of which it is the next edition, under a name with another digest."""
+    """For an added object: the removed one whose place it takes, under a name with another digest or in another namespace."""
 
     @property
     def sign(self) -> str:
@@ -82,14 +82,19 @@ def apply_objects(objects: Objects, changes: Iterable[ObjectChange]) -> dict[Key
 
 
 def pair(changes: Iterable[ObjectChange]) -> tuple[ObjectChange, ...]:
-    """Tell of each added object which removed one it is the next edition of, where names end in digests."""
+    """Tell of each added object which removed one it takes the place of: the same but for a digest in its name, or for its namespace."""
     changes = list(changes)
     gone: dict[Key, list[Key]] = {}
     for change in changes:
-        if change.sign == "-" and change.key.stem != change.key:
-            gone.setdefault(change.key.stem, []).append(change.key)
-    made = []
+        if change.sign == "-":
+            for place in {change.key.stem, change.key.stem._replace(namespace="")}:
+                gone.setdefault(place, []).append(change.key)
+    made, taken = [], set[Key]()
     for change in changes:
-        waiting = gone.get(change.key.stem, []) if change.sign == "+" and change.key.stem != change.key else []
-        made.append(change._replace(replaces=waiting.pop(0) if waiting else None))
+        stem = change.key.stem
+        moved = stem._replace(namespace="")
+        others = [*(gone.get(stem, ()) if stem != change.key else ()), *(gone.get(moved, ()) if moved != stem else ())]
+        found = next((key for key in others if key not in taken), None) if change.sign == "+" else None
+        taken |= {found} if found else set()
+        made.append(change._replace(replaces=found))
     return tuple(made)

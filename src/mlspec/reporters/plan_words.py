@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from mlspec.changes.account import Account, EnvironmentAccount, Hunk, ProjectAccount
 from mlspec.changes.causes import Cause
 from mlspec.changes.edits import Edit
+from mlspec.changes.objects import ObjectChange
 from mlspec.changes.side import Side
 from mlspec.changes.totals import Total, shown
 from mlspec.changes.values import ABSENT, Change
@@ -152,7 +153,7 @@ def pieces(project: ProjectAccount) -> list[Piece]:
             if hunk.change.key in replaced:
                 continue
             change = hunk.change
-            name = f"{change.key.kind} {change.key.stem.name}-…, under a new name" if hunk.edition else change.key.text
+            name = _title(change) if hunk.edition else change.key.text
             sign = "~" if hunk.edition else change.sign
             lines = [
                 line
@@ -178,6 +179,13 @@ def effect_rows(project: ProjectAccount) -> list[tuple[bool, str]]:
         lead = where(names, project)
         made.append((grave, f"{lead}: {text}" if lead else text))
     return sorted(made, key=lambda row: not row[0])
+
+
+def _title(change: ObjectChange) -> str:
+    """Return what an object is called that takes the place of another."""
+    was, key = change.replaces, change.key
+    name = key.text if was is None or was.name == key.name else f"{key.kind} {key.stem.name}-…, under a new name"
+    return name if was is None or was.namespace == key.namespace else f"{name}, in another namespace"
 
 
 def total_rows(environment: EnvironmentAccount) -> Iterator[tuple[str, str, str]]:
