@@ -24,6 +24,7 @@ _PLACES = (
         "render",
         "compiler",
         "promotion",
+        "codeowners",
     ),
     *("writers", "repository", "cluster", "cli.unable", "cli.drift", "rollout", "waivers", "cli.lock", "cli.rehearsal"),
 )

@@ -29,10 +29,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("To understand", "Say which spec line and template line made a line of a manifest."),
     "schema": ("To understand", "Print the JSON Schema of mlspec.yaml."),
     "templates": ("To understand", "List, show, compare and check templates."),
+    "codeowners": ("Setting up", "Write the owners and reviewers of specs into CODEOWNERS."),
+    "merge-driver": ("Setting up", "Let git merge generated files by compiling again."),
     "completion": ("Setting up", "Print the completion script of a shell."),
     "doctor": ("Setting up", "Say what mlspec finds on this machine."),
 }
-"""Section and short help of each command; the module ``mlspec.cli.NAME`` holds it as ``command``."""
+"""Section and short help of each command; the module ``mlspec.cli.NAME`` (a hyphen is an underscore there) holds it as ``command``."""
 
 
 class Commands(click.Group):
@@ -46,7 +48,7 @@ class Commands(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"mlspec.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"mlspec.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

@@ -1,0 +1,263 @@
+"""What merge-driver does: one file for git, the attributes and the configuration, and the end of a merge."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlspec.diagnostics import Diagnostic, Rejected, Unable
+from mlspec.lock import NAME, Lock, emit_lock, parse_lock
+
+if TYPE_CHECKING:
+    from mlspec.compiler import Compiled
+    from mlspec.repository.clone import Clone
+    from mlspec.repository.unmerged import Index
+    from mlspec.writers.publication import Publication
+
+DRIVER = "mlspec merge-driver run %O %A %B %P"
+ATTRIBUTES = ".gitattributes"
+_SPEC = "mlspec.yaml"
+
+
+class Finished(NamedTuple):
+    """What the end of a merge did."""
+
+    diagnostics: Sequence[Diagnostic]
+    files: Sequence[str]
+    refused: bool = False
+    settled: int = 0
+    """Paths that were in conflict and are not any more."""
+    written: int = 0
+    """Files that were created, changed or removed, locks included."""
+    left: Sequence[str] = ()
+    """Paths of others that are still in conflict."""
+
+
+# Setting up
+
+
+def write_attributes(root: Path, projects: Sequence[Compiled]) -> bool:
+    """Write the block of .gitattributes; say whether it changed."""
+    from mlspec.block import put_block
+
+    file = root / ATTRIBUTES
+    if file.is_symlink():
+        raise Unable(f"{ATTRIBUTES} is a symbolic link, and mlspec writes through none", "put a real file there")
+    old = file.read_bytes() if file.exists() else b""
+    new = put_block(old, attribute_lines(projects), ATTRIBUTES)
+    if new == old:
+        return False
+    beside = root / f"{ATTRIBUTES}.{os.getpid()}"
+    try:
+        beside.write_bytes(new)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
+    return True
+
+
+def attribute_lines(projects: Sequence[Compiled]) -> list[str]:
+    """Return the lines that give generated files to the driver: whole output folders, so that new projects need no new line."""
+    patterns: set[str] = set()
+    for project in projects:
+        own = project.folders[0].rpartition("/")[0]
+        root = own.rpartition("/")[0]
+        folder = own if root in {"", "."} else root
+        patterns.add(f"/{folder}/**")
+        patterns |= {f"/{path}" for path in project.tree if not path.startswith(f"{folder}/")}
+    lines = [f"{_quoted(pattern)} merge=mlspec" for pattern in sorted(patterns)]
+    return [f"{NAME} text eol=lf merge=mlspec", *lines] if projects else []
+
+
+def _quoted(pattern: str) -> str:
+    """Return a pattern as .gitattributes has it; letters that mean something there match any letter."""
+    kept = pattern.removesuffix("/**")
+    kept = "".join("?" if letter in '*?[]\\"!#' else letter for letter in kept) + pattern[len(kept) :]
+    return f'"{kept}"' if " " in kept else kept
+
+
+def write_configuration(clone: Clone) -> None:
+    """Tell a clone's git what the driver is. Where merges of merges need a base, git keeps the older one."""
+    for key, value in (("name", "generated files, compiled again"), ("driver", DRIVER), ("recursive", "binary")):
+        clone.git.run("config", "--local", f"merge.mlspec.{key}", value)
+
+
+# One file
+
+
+def merge_file(base: Path, ours: Path, theirs: Path, path: str) -> tuple[int, list[str]]:
+    """Merge a file into ``ours`` as git asks for it; return the exit for git (1: in conflict) and what there is to say."""
+    from mlspec.repository.clone import open_clone
+    from mlspec.repository.unmerged import lists
+
+    if path.rpartition("/")[2] == NAME:
+        return _merge_lock_file(base, ours, theirs, path)
+    clone = open_clone(Path())
+    if lists(clone, path, ours.read_bytes()):
+        return 1, [f"{path}: to be compiled again (mlspec merge-driver finish)"]
+    labels = ("-L", "ours", "-L", "base", "-L", "theirs")
+    files = (str(file.absolute()) for file in (ours, base, theirs))
+    return min(clone.git.attempt("merge-file", "--quiet", *labels, *files).status, 1), []
+
+
+def _merge_lock_file(base: Path, ours: Path, theirs: Path, path: str) -> tuple[int, list[str]]:
+    """Merge a lock. It stays in conflict even where its facts agree: both sides changed the project, so it has to be compiled."""
+    try:
+        data, conflicts = _merged(path, *(file.read_bytes() for file in (base, ours, theirs)))
+    except Rejected as rejected:
+        return 1, [f"{path}: {diagnostic.message}" for diagnostic in rejected.diagnostics]
+    ours.write_bytes(data)
+    if conflicts:
+        return 1, [f"{path}: both sides changed {what}; keep one" for what in conflicts]
+    return 1, [f"{path}: to be compiled again (mlspec merge-driver finish)"]
+
+
+def _merged(path: str, base: bytes, ours: bytes, theirs: bytes) -> tuple[bytes, tuple[str, ...]]:
+    from mlspec.locks import merge_locks
+
+    before, left, right = (parse_lock(data, path) if data else Lock() for data in (base, ours, theirs))
+    return merge_locks(before, left, right)
+
+
+# The end of a merge
+
+
+def finish_merge(given: Sequence[Path], *, overwrite_edits: bool, crds: Path | None, templates: Path | None) -> Finished:
+    """Compile the merged specs, write the result, and settle what was in conflict in the index.
+
+    Raises Unable (exit 4) while a spec is in conflict, Rejected for a lock that says two things of what serves (MLS-E602)
+    and for files that one side edited by hand (MLS-E610). Nothing is written then, except locks whose facts agree.
+    """
+    from mlspec.cli.publishing import publications
+    from mlspec.compiler import Request, compile_specs
+    from mlspec.repository.clone import open_clone
+    from mlspec.repository.trees import read_objects
+    from mlspec.repository.unmerged import read_index, settle
+    from mlspec.writers.disk import write
+
+    clone = open_clone(Path())
+    if clone.root is None:
+        raise Unable("a bare repository has no work tree to merge in", "run it where the merge stopped", status=2)
+    index = read_index(clone)
+    _require(path for path in index.torn if path.rpartition("/")[2] == _SPEC)
+    blobs = read_objects(clone, {name for stages in index.torn.values() for name in stages.values()} | _locks_of(index))
+    _mend_locks(clone.root, index, blobs)
+    outcome = compile_specs(Request(paths=tuple(given) or (clone.root,), crds=crds, templates=templates))
+    if any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics):
+        return Finished(outcome.diagnostics, outcome.files, refused=True)
+    inputs = {os.path.relpath(path, clone.root) for project in outcome.projects for path in project.inputs}
+    _require(path for path in index.torn if path in inputs)
+    known = _written(index, blobs)
+    settled: set[str] = set()
+    there: set[str] = set()
+    gone: set[str] = set()
+    number = 0
+    made = publications(outcome.projects, None, overwrite_edits=overwrite_edits)
+    adopted = [_adopt(publication, index, blobs, known, overwrite_edits=overwrite_edits) for publication in made]
+    for publication in adopted:
+        for output in publication.outputs:
+            if output.old:  # the writer takes a lock that changed since it was read for another run's
+                Path(publication.root, output.lock_path).write_bytes(emit_lock(output.old))
+        report = write(publication)
+        created, removed = {*report.created, *report.updated}, set(report.removed)
+        number += len(created) + len(removed)
+        mine = {path for output in publication.outputs for path in (*output.tree, output.lock_path)}
+        dropped = {path for output in publication.outputs if output.old for path in output.old.files} - mine
+        there |= created | (mine & index.torn.keys())
+        gone |= removed | (dropped & index.torn.keys())
+        settled |= (mine | dropped) & index.torn.keys()
+    gone = {path for path in gone if not os.path.lexists(clone.root / path)}
+    settle(clone, sorted(there), sorted(gone))
+    return Finished(outcome.diagnostics, outcome.files, False, len(settled), number, sorted(index.torn.keys() - settled))
+
+
+def _require(torn: Iterator[str]) -> None:
+    """Raise Unable when something that is compiled is still in conflict."""
+    paths = sorted(torn)
+    if paths:
+        raise Unable(f"still in conflict: {', '.join(paths)}", "solve it, git add it, then run mlspec merge-driver finish again", status=4)
+
+
+def _locks_of(index: Index) -> set[str]:
+    return {name for path, name in index.settled.items() if path.rpartition("/")[2] == NAME}
+
+
+def _mend_locks(root: Path, index: Index, blobs: Mapping[str, bytes]) -> None:
+    """Bring locks in conflict into a readable form, where the work tree does not have one yet."""
+    from mlspec.locks import OURS as OURS_MARK
+    from mlspec.repository.unmerged import BASE, OURS, THEIRS
+
+    for path, stages in sorted(index.torn.items()):
+        if path.rpartition("/")[2] != NAME:
+            continue
+        file = root / path
+        try:
+            data = file.read_bytes()
+            parse_lock(data, path)
+            continue
+        except FileNotFoundError:
+            continue
+        except Rejected as rejected:
+            codes = {diagnostic.code for diagnostic in rejected.diagnostics}
+            if f"\n{OURS_MARK}\n".encode() in data or codes.isdisjoint({"MLS-E602", "MLS-E603"}):
+                raise  # our own markers, or a hand that slipped: what is there is not thrown away
+        sides = (blobs[stages[stage]] if stage in stages else b"" for stage in (BASE, OURS, THEIRS))
+        data, conflicts = _merged(path, *sides)
+        file.write_bytes(data)
+        if conflicts:
+            parse_lock(data, path)  # refuses, at the line of the conflict
+
+
+def _written(index: Index, blobs: Mapping[str, bytes]) -> frozenset[str]:
+    """Return the digests of all that mlspec wrote, as the locks of every side know it."""
+    from contextlib import suppress
+
+    names = _locks_of(index) | {
+        name for path, stages in index.torn.items() if path.rpartition("/")[2] == NAME for name in stages.values()
+    }
+    known: set[str] = set()
+    for name in names:
+        with suppress(Rejected):  # a lock of a side that cannot be read vouches for nothing
+            known |= set(parse_lock(blobs[name], NAME).files.values())
+    return frozenset(known)
+
+
+def _adopt(
+    publication: Publication, index: Index, blobs: Mapping[str, bytes], known: frozenset[str], *, overwrite_edits: bool
+) -> Publication:
+    """Return a publication that takes for its own what either side's mlspec wrote, wherever the merge left it.
+
+    Raises Rejected (MLS-E610) for a file in conflict that one side edited by hand.
+    """
+    from mlspec.artifacts import digest
+    from mlspec.writers.publication import at_paths, edited_output
+
+    wanted = {path for output in publication.outputs for path in output.tree}
+    edited: list[str] = []
+    outputs = []
+    for output in publication.outputs:
+        files = dict(output.old.files) if output.old else {}
+        inside = f"{output.folder}/"
+        for path in sorted({*output.tree, *files, *(torn for torn in index.torn if torn.startswith(inside))}):
+            file = Path(publication.root, path)
+            stages = index.torn.get(path)
+            if stages is not None:
+                sides = [digest(blobs[name]) for stage, name in stages.items() if stage > 1]
+                if not overwrite_edits and not known.issuperset(sides):
+                    if path in wanted or path in files:
+                        edited.append(path)
+                    continue
+            data = file.read_bytes() if file.is_file() and not file.is_symlink() else None
+            if data is not None and (stages is not None or digest(data) in known):
+                files[path] = digest(data)
+        old = output.old
+        outputs.append(output._replace(old=_with_files(old, files)) if old else output)
+    if edited:
+        raise Rejected(at_paths(edited_output, edited))
+    return publication._replace(outputs=outputs)
+
+
+def _with_files(lock: Lock, files: Mapping[str, str]) -> Lock:
+    return lock._replace(files=dict(sorted(files.items())))
