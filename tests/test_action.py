@@ -1,0 +1,142 @@
+"""The composite action: what it may do, and its scripts, run for real."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "action.yml").read_text()
+ACTION = yaml.load(TEXT, yaml.BaseLoader)
+STEPS = {step["name"]: step for step in ACTION["runs"]["steps"]}
+USE = """\
+name: use
+on: {pull_request: }
+permissions: {}
+jobs:
+  use:
+    runs-on: ubuntu-24.04
+    steps:
+      - id: mlspec
+        uses: ./
+        with:
+          command: diff
+          arguments: |
+            --from
+            origin/main
+      - run: echo "$PROGRAM"
+        env: {PROGRAM: "${{ steps.mlspec.outputs.program }}"}
+"""
+HOME = Path(os.environ.get("MLSPEC_JUDGES", Path.home() / ".cache" / "mlspec-judges"))
+PLACES = [HOME / "bin", HOME / "venv" / "bin", Path(sys.executable).parent]
+
+
+def script(name, tmp_path, **variables):
+    """Run the script of a step as GitHub runs it."""
+    file = tmp_path / "step.sh"
+    file.write_text(STEPS[name]["run"])
+    environment = {"PATH": os.environ["PATH"], "RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "output"), **variables}
+    line = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(file)]
+    return subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A program that prints its arguments, each in brackets."""
+    file = tmp_path / "program"
+    file.write_text("#!/bin/sh\nprintf '[%s]' \"$@\"\nexit 1\n")
+    file.chmod(0o755)
+    return str(file)
+
+
+def test_no_expression_stands_in_a_script():
+    assert not any("${{" in step.get("run", "") for step in STEPS.values())
+
+
+def test_actions_are_pinned_as_in_the_workflow():
+    import json
+
+    pins = json.loads((ROOT / "src/mlspec/targets/github/actions.json").read_text())
+    used = re.findall(r"uses: (\S+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)$", TEXT, re.MULTILINE)
+    assert len(used) == TEXT.count("uses:")
+    assert all((pins[name]["commit"], pins[name]["version"]) == (commit, version) for name, commit, version in used)
+
+
+def test_every_input_is_used_and_every_used_one_is_there():
+    assert set(re.findall(r"inputs\.([a-z-]+)", TEXT)) == set(ACTION["inputs"])
+
+
+def test_arguments_stay_apart(tmp_path, program):
+    done = script("Run mlspec", tmp_path, PROGRAM=program, COMMAND="diff", ARGUMENTS="--from\norigin/main\n\n$(id) `id` * \"x\"\n")
+    assert (done.returncode, done.stdout) == (1, '[diff][--from][origin/main][$(id) `id` * "x"]')
+
+
+def test_no_arguments_are_none(tmp_path, program):
+    assert script("Run mlspec", tmp_path, PROGRAM=program, COMMAND="merge-driver", ARGUMENTS="").stdout == "[merge-driver]"
+
+
+@pytest.mark.parametrize("command", ["", "--help", "a b", "validate;id", "../x", "validate\nid"])
+def test_what_is_no_command_is_refused(tmp_path, program, command):
+    done = script("Run mlspec", tmp_path, PROGRAM=program, COMMAND=command, ARGUMENTS="")
+    assert (done.returncode, done.stdout) == (2, "::error::the input command is not the name of a command\n")
+
+
+@pytest.mark.parametrize("version", ["latest", "1.0.0 --index-url=http://x", "1.0; id", "-r x", "1.0.0\nx"])
+def test_what_is_no_version_is_refused(tmp_path, version):
+    done = script("Install mlspec", tmp_path, PYTHON="/bin/false", SOURCE=str(ROOT), VERSION=version)
+    assert (done.returncode, done.stdout) == (2, "::error::the input version is not a version such as 1.2.3\n")
+
+
+def test_the_checkout_or_a_version_is_installed(tmp_path):
+    """With a Python that makes a folder for `-m venv` and a pip that says what it is asked for."""
+    python = tmp_path / "python"
+    pip = "#!/bin/sh\necho \"$@\"\n"
+    python.write_text(f"#!/bin/sh\nmkdir -p $4/bin\nprintf '%s' '{pip}' > $4/bin/python\nchmod +x $4/bin/python\n")
+    python.chmod(0o755)
+    for version, what in (("", "/the action"), ("1.2.0rc1", "mlspec==1.2.0rc1")):
+        done = script("Install mlspec", tmp_path, PYTHON=str(python), SOURCE="/the action", VERSION=version)
+        assert done.stdout.strip().endswith(f"-- {what}"), done.stderr
+    assert f"program={tmp_path}/mlspec/bin/mlspec\n" in (tmp_path / "output").read_text()
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["zizmor", "--offline", "--persona=auditor", "--no-progress", "--quiet", "action.yml"],
+        ["check-jsonschema", "--builtin-schema", "vendor.github-actions", "action.yml"],
+        ["actionlint", "-no-color", "-pyflakes="],
+    ],
+    ids=lambda line: line[0],
+)
+def test_judges_find_nothing(line, tmp_path):
+    path = os.pathsep.join([*map(str, PLACES), os.environ["PATH"]])
+    tool = shutil.which(line[0], path=path)
+    if tool is None:
+        pytest.skip(f"{line[0]} is not here")
+    workflows = tmp_path / ".github" / "workflows"
+    workflows.mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    shutil.copy(ROOT / "action.yml", tmp_path)
+    (workflows / "use.yml").write_text(USE)
+    environment = {**os.environ, "PATH": path, "NO_COLOR": "1"}
+    done = subprocess.run([tool, *line[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.conformance
+def test_shellcheck_finds_nothing(tmp_path):
+    tool = shutil.which("shellcheck", path=os.pathsep.join([*map(str, PLACES), os.environ["PATH"]]))
+    if tool is None:
+        pytest.skip("shellcheck is not here")
+    plugin = yaml.safe_load((ROOT / "plugin" / "plugin.yaml").read_text())
+    scripts = {"bash": [step["run"] for step in STEPS.values() if "run" in step], "sh": plugin["spec"]["generate"]["args"]}
+    for shell, texts in scripts.items():
+        for text in texts:
+            done = subprocess.run([tool, "--shell", shell, "-"], input=text, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout
