@@ -73,7 +73,7 @@ USAGE = [
     ("release --metrics good.json", "release compares with the champion: give --champion FILE, or --no-champion-yet"),
     ("release --metrics good.json --champion good.json --no-champion-yet", "contradict each other"),
     ("clean --metrics good.json", "clean is on data: it needs --data and not --metrics"),
-    ("online --metrics good.json", "online is on live, which is judged where it is measured"),
+    ("online --metrics good.json", "online is on live: it needs --prometheus"),
     ("strict --metrics good.json", "strict differs between dev and prod; choose with --env"),
     ("strict --metrics good.json --env test", "no such environment: test; there are dev, prod"),
     ("clean --data x --dataset nobody", "no such dataset: nobody; there are people"),

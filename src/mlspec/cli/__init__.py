@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": ("Every day", "Prepare the way back to the versions that ran before, and rehearse it."),
     "lock": ("Every day", "Pin data versions anew, or say whether the pins still hold."),
     "rollout": ("Every day", "Move the rollout of a new version: on, to its end, or back."),
+    "bump": ("Every day", "Ask the registry for a newer version of a model that passed its gate."),
+    "approvals": ("Every day", "Count who approved of a change that an environment feels."),
     "fmt": ("Every day", "Bring specs into one layout; comments stay."),
     "explain": ("To understand", "Show the manual page of a code."),
     "why": ("To understand", "Say which spec line and template line made a line of a manifest."),

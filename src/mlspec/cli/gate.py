@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ("mlspec gate release --metrics m.json --champion old.json", "and no worse than the champion"),
         ("mlspec gate customers --data data/customers.parquet", "a threshold on data"),
         ("mlspec gate release --metrics m.json --format junit", "for a CI system"),
+        ("mlspec gate online --prometheus http://localhost:9090 --endpoint api --env prod", "what a canary does now"),
         ("mlspec gate --self-test", "prove that every rule can pass and can fail"),
     ),
 )
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 @click.option("--data", metavar="PATH", help="The data, a file, a folder or a URI, for a threshold on data.")
 @click.option("--dataset", metavar="NAME", help="Whose columns the data has; needed where several datasets have the threshold.")
 @click.option("--now", metavar="TIME", help="The time by which the age of data is told.")
+@click.option("--prometheus", metavar="URL", help="Where a threshold on what is live is measured.")
+@click.option("--endpoint", metavar="NAME", help="The endpoint that is measured.")
+@click.option("--version", metavar="NAME", help="Its version: canary, stable, a model of a split, or all; else canary.")
 @click.option("--env", "environment", metavar="NAME", help="The environment; needed where the rules differ between them.")
 @click.option("--self-test", is_flag=True, help="Prove that every rule on an evaluation can pass and can fail.")
 @click.option(
@@ -44,22 +48,25 @@ if TYPE_CHECKING:
 @speaking
 @click.pass_obj
 def command(console: Console, /, *, words: tuple[str, ...], self_test: bool, environment: str | None, form: str, **given: Any) -> int:
-    """Hold metrics or data against the rules of a threshold, as the steps of pipelines do.
+    """Hold metrics, data or what is live against the rules of a threshold, as the steps of pipelines do.
 
     SPEC is the spec that has the threshold; without one, mlspec.yaml here. The same code gives the verdict here, in a step of a
     pipeline and before a promotion. A bound itself passes; what cannot be measured does not. Exits 0 when the threshold passes
     (always in mode report) and 1 when it does not.
+
+    A threshold on what is live is asked of Prometheus, for one version of an endpoint: a rule without data does not pass. Exits 3
+    when Prometheus cannot be asked, so that nothing was decided. A bearer token is taken from MLSPEC_PROMETHEUS_TOKEN.
     """
     least = 0 if self_test else 1
     if not least <= len(words) <= least + 1:
         raise click.UsageError("expected [SPEC] after --self-test" if self_test else "expected THRESHOLD [SPEC]")
-    plans = _plans(Path(words[least]) if len(words) > least else Path("mlspec.yaml"), environment)
+    plans = _plans(Path(words[least]) if len(words) > least else Path("mlspec.yaml"), environment, live=given["prometheus"] is not None)
     if self_test:
         return _prove(console, plans, form)
     from mlspec.diagnostics import Unable
     from mlspec.runtime import gate
 
-    plan, rules = _rules(plans, words[0])
+    plan, rules = _rules(plans, words[0], live=given["prometheus"] is not None)
     try:
         rows = _judge(plan, rules, given)
     except gate.Unable as error:
@@ -68,12 +75,17 @@ def command(console: Console, /, *, words: tuple[str, ...], self_test: bool, env
     return gate.status_of(rules, rows)
 
 
-def _plans(spec: Path, environment: str | None) -> tuple[Plan, ...]:
-    from mlspec.compiler import show
-    from mlspec.examine import examine
-    from mlspec.source.files import repository_root
+def _plans(spec: Path, environment: str | None, *, live: bool = False) -> tuple[Plan, ...]:
+    if live:  # which versions there are stands in the lock
+        from mlspec.cli.locked import plans_of
 
-    plans = examine(spec, repository_root(spec), show, {}).plans
+        plans = plans_of(spec)
+    else:
+        from mlspec.compiler import show
+        from mlspec.examine import examine
+        from mlspec.source.files import repository_root
+
+        plans = examine(spec, repository_root(spec), show, {}).plans
     if environment is None:
         return plans
     chosen = tuple(plan for plan in plans if plan.environment == environment)
@@ -83,7 +95,7 @@ def _plans(spec: Path, environment: str | None) -> tuple[Plan, ...]:
     return chosen
 
 
-def _rules(plans: tuple[Plan, ...], threshold: str) -> tuple[Plan, dict[str, Any]]:
+def _rules(plans: tuple[Plan, ...], threshold: str, *, live: bool) -> tuple[Plan, dict[str, Any]]:
     """Return the rules of a threshold, and a plan that has them."""
     from mlspec.diagnostics import nearest
     from mlspec.plan.rules import rules_of
@@ -98,16 +110,25 @@ def _rules(plans: tuple[Plan, ...], threshold: str) -> tuple[Plan, dict[str, Any
     other = next((plan for plan, made in zip(having, rules, strict=True) if made != rules[0]), None)
     if other is not None:
         raise click.UsageError(f"{threshold} differs between {having[0].environment} and {other.environment}; choose with --env")
-    if rules[0]["on"] not in ("evaluation", "data"):
+    if rules[0]["on"] == "drift":
+        raise click.UsageError(f"{threshold} is on drift, which is judged where it is measured; expected one on evaluation, data or live")
+    if (rules[0]["on"] == "live") != live:
         raise click.UsageError(
-            f"{threshold} is on {rules[0]['on']}, which is judged where it is measured; expected one on evaluation or data"
+            f"{threshold} is on {rules[0]['on']}: " + ("it needs --metrics or --data" if live else "it needs --prometheus")
         )
+    if live and len(plans) > 1:
+        raise click.UsageError(f"say in which environment: --env {'|'.join(plan.environment for plan in plans)}")
     return having[0], rules[0]
 
 
 def _judge(plan: Plan, rules: dict[str, Any], given: dict[str, Any]) -> list[dict[str, Any]]:
     from mlspec.runtime import gate
 
+    if rules["on"] == "live":
+        return _ask(plan, rules, given)
+    for name in ("endpoint", "version"):
+        if given[name] is not None:
+            raise click.UsageError(f"--{name} needs --prometheus")
     own, other = ("data", "metrics") if rules["on"] == "data" else ("metrics", "data")
     if given[own] is None or given[other] is not None:
         raise click.UsageError(
@@ -123,6 +144,31 @@ def _judge(plan: Plan, rules: dict[str, Any], given: dict[str, Any]) -> list[dic
     slices = gate.read_json(given["slices"]) if given["slices"] else None
     champion = gate.read_json(given["champion"]) if given["champion"] else gate.NONE_YET
     return gate.judge(rules, gate.read_json(given["metrics"]), slices, champion)
+
+
+def _ask(plan: Plan, rules: dict[str, Any], given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Hold a live threshold against Prometheus."""
+    from mlspec.cli.prometheus import Prometheus, judge, token
+    from mlspec.cli.stepping import require_endpoint
+    from mlspec.plan.live import ALL
+    from mlspec.plan.versions import versions_by_label
+
+    for name in ("metrics", "data", "champion", "slices"):
+        if given[name] is not None:
+            raise click.UsageError(f"--{name} and --prometheus exclude each other")
+    if given["endpoint"] is None:
+        raise click.UsageError(f"{rules['threshold']} is on live: it needs --endpoint")
+    require_endpoint(plan, given["endpoint"])
+    graph = "graph" in plan.node.serving[given["endpoint"]]
+    known = [*([] if graph else versions_by_label(plan, given["endpoint"])), ALL]
+    version = given["version"] or ("canary" if not graph else ALL)
+    if version not in known:
+        raise click.UsageError(f"{given['endpoint']} has no {version} in {plan.environment}; choose with --version {'|'.join(known)}")
+    try:
+        prometheus = Prometheus(given["prometheus"], token())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return judge(plan, rules, given["endpoint"], version, prometheus)
 
 
 def _check(plan: Plan, rules: dict[str, Any], given: dict[str, Any]) -> list[dict[str, Any]]:
