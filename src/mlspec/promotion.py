@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from mlspec.diagnostics import Found, code
 from mlspec.location import Mark, Path, format_path
-from mlspec.plan.environments import environment_names, settle
+from mlspec.plan.environments import NAMED, environment_names, settle
 from mlspec.plan.references import References
 from mlspec.runtime.gate import parse_json, row
 from mlspec.source.amend import ABSENT, same, with_edits
@@ -34,6 +34,8 @@ IMAGES: tuple[tuple[str, ...], ...] = (
 """Where images stand that move; that of ``platform.runner`` is the environment's own."""
 _OWN = {"platform": "platform", "vars": "vars"}
 """Sections that an environment changes under a key of its own instead of in ``overrides``."""
+_ROUNDS = 8
+"""How often it is looked again at what a variable that moved has changed."""
 _VARIABLE = re.compile(r"\$\{vars\.([A-Za-z_][A-Za-z0-9_-]*)\}")
 
 
@@ -53,6 +55,8 @@ class Unit(NamedTuple):
     """``model``, ``dataset`` or ``image``."""
     name: str
     """The named item that it belongs to."""
+    path: Path
+    """Where it stands in the spec."""
     text: str
     """What moves, in words: ``churn 2.2.1 → 2.3.0``."""
     moves: tuple[Move, ...]
@@ -63,7 +67,9 @@ class Promotion(NamedTuple):
 
     units: tuple[Unit, ...]
     notes: tuple[str, ...]
-    """What differs and does not move, and why."""
+    """What differs and does not move, and why; and what moves along."""
+    clashes: tuple[str, ...] = ()
+    """Versions that were not asked for, and would move because they are told by the same variable."""
 
     @property
     def moves(self) -> tuple[Move, ...]:
@@ -74,24 +80,92 @@ class Promotion(NamedTuple):
 class View:
     """One environment of a spec: its values as they are written, and with their references replaced."""
 
-    __slots__ = ("environment", "read", "written")
+    __slots__ = ("_namespace", "environment", "read", "written")
 
     def __init__(self, tree: dict[str, Any], mark: Mark, environment: str) -> None:
-        self.environment = environment
-        self.written: dict[str, Any] = settle(tree, mark, environment).tree
         body = (tree.get("environments") or {}).get(environment) or {}
-        self.read: dict[str, Any] = References(self.written, environment, str(body.get("namespace", tree.get("name")))).replace()
+        self._set(settle(tree, mark, environment).tree, environment, str(body.get("namespace", tree.get("name"))))
+
+    def _set(self, written: dict[str, Any], environment: str, namespace: str) -> None:
+        self.environment, self._namespace = environment, namespace
+        self.written = written
+        self.read: dict[str, Any] = References(written, environment, namespace).replace()
+
+    def moved(self, moves: Iterable[Move]) -> View:
+        """Return the environment as it is after some moves."""
+        made = object.__new__(View)
+        made._set(with_edits(self.written, ((move.path, move.after) for move in moves)), self.environment, self._namespace)
+        return made
+
+
+class Pair(NamedTuple):
+    """Two environments, the second as it is by now and as it was at first."""
+
+    source: View
+    target: View
+    was: View
 
 
 def compare(source: View, target: View, only: Iterable[str] = ()) -> Promotion:
     """Return what has to move so that one environment runs the versions of another.
 
     ``only`` names the items whose versions move; all of them when it is empty. What one of the two does not have does not move.
+    A version that is told by a variable takes the variable along; what else refers to it follows, and is named.
     """
     chosen = frozenset(only)
+    found: dict[tuple[str, Path], Unit] = {}
     notes: list[str] = []
-    units = (*_models(source, target, notes), *_datasets(source, target, notes), *_images(source, target))
-    return Promotion(tuple(unit for unit in units if not chosen or unit.name in chosen), tuple(notes))
+    now = target
+    for _ in range(_ROUNDS):
+        said: list[str] = []
+        pair = Pair(source, now, target)
+        units = [unit for unit in (*_models(pair, said), *_datasets(pair, said), *_images(pair)) if not chosen or unit.name in chosen]
+        notes = notes or said
+        for unit in units:
+            key = (unit.kind, unit.path)
+            old = found[key].moves if key in found else ()
+            found[key] = unit._replace(moves=tuple(_merged((*old, *unit.moves))))
+        if not units:
+            break
+        now = target.moved(_merged(move for unit in found.values() for move in unit.moves))
+    promotion = Promotion(tuple(found.values()), tuple(dict.fromkeys(notes)))
+    followers = list(_followers(target, promotion))
+    clashes = [format_path(path) for path, _ in followers if chosen and _is_version(path)]
+    notes = [*notes, *(f"{format_path(path)} refers to vars.{name}, and follows it" for path, name in followers if not _is_version(path))]
+    return promotion._replace(notes=tuple(dict.fromkeys(notes)), clashes=tuple(clashes))
+
+
+def _merged(moves: Iterable[Move]) -> Iterator[Move]:
+    """Yield one move a path: from where the first begins to where the last ends, unless that is the same."""
+    made: dict[Path, Move] = {}
+    for move in moves:
+        made[move.path] = move._replace(before=made[move.path].before) if move.path in made else move
+    return (move for move in made.values() if not same(move.before, move.after))
+
+
+def _followers(target: View, promotion: Promotion) -> Iterator[tuple[Path, str]]:
+    """Yield what refers to a variable that moves, and does not move itself."""
+    moved = {move.path for move in promotion.moves}
+    variables = {str(path[1]) for path in moved if path[0] == "vars"}
+    waiting: list[tuple[Path, Any]] = (
+        [((), {key: value for key, value in target.written.items() if key != "environments"})] if variables else []
+    )
+    while waiting:
+        path, value = waiting.pop()
+        if path in moved or any(path[:at] in moved for at in range(len(path))):
+            continue
+        if isinstance(value, dict):
+            waiting += [((*path, key), below) for key, below in value.items()]
+        elif isinstance(value, list):
+            waiting += [((*path, at), below) for at, below in enumerate(value)]
+        elif isinstance(value, str) and not (path[0] == "models" and path[2:] == ("uri",)):
+            yield from ((path, name) for name in _VARIABLE.findall(value) if name in variables)
+
+
+def _is_version(path: Path) -> bool:
+    return (path[0] in ("models", "datasets") and path[2:3] == ("version",)) or any(
+        len(path) == len(pattern) and all(part in ("*", word) for word, part in zip(path, pattern, strict=True)) for pattern in IMAGES
+    )
 
 
 def names(view: View) -> list[str]:
@@ -100,58 +174,57 @@ def names(view: View) -> list[str]:
     return sorted(found | {str(path[1]) for path in _image_paths(view.written)})
 
 
-def _models(source: View, target: View, notes: list[str]) -> Iterator[Unit]:
+def _models(pair: Pair, notes: list[str]) -> Iterator[Unit]:
+    source, target, _ = pair
     there = _items(target.written, "models")
     for name, model in _items(source.written, "models").items():
         if name not in there:
             notes.append(f"model {name} is not in {target.environment}, so it does not move")
             continue
-        new, old = (str(view.read["models"][name].get("version")) for view in (source, target))
+        new, old, first = (str(view.read["models"][name].get("version")) for view in pair)
         if new == old:
             if model.get("uri") != there[name].get("uri"):
                 notes.append(f"model {name} is {new} in both environments, at different places; each keeps its own")
             continue
-        moves = [
-            *_moves(("models", name), MODEL, model, there[name]),
-            *_variables(source, target, model.get("version"), there[name].get("version")),
-        ]
-        yield Unit("model", name, f"{name} {old} → {new}", tuple(moves))
+        moves = (*_moves(("models", name), MODEL, model, there[name]), *_variables(source, target, model.get("version")))
+        if moves:
+            yield Unit("model", name, ("models", name), f"{name} {first} → {new}", moves)
+        else:
+            notes.append(f"the version of {name} is told by the environment itself, so it does not move")
 
 
-def _datasets(source: View, target: View, notes: list[str]) -> Iterator[Unit]:
+def _datasets(pair: Pair, notes: list[str]) -> Iterator[Unit]:
+    source, target, _ = pair
     there = _items(target.written, "datasets")
     for name, dataset in _items(source.written, "datasets").items():
         if name not in there or "version" not in dataset:
+            lacking = source if name in there else target
             if name not in there or "version" in there[name]:
-                notes.append(
-                    f"dataset {name} has no version in {source.environment if name in there else target.environment}, so it does not move"
-                )
+                notes.append(f"dataset {name} has no version in {lacking.environment}, so it does not move")
             continue
-        new, old = (view.read["datasets"][name].get("version", {}) for view in (source, target))
+        new, old, first = (view.read["datasets"][name].get("version", {}) for view in pair)
         if new == old:
             continue
-        here, before = dataset["version"], there[name].get("version", {})
         moves = [*_moves(("datasets", name), ("version",), dataset, there[name])]
-        for kind, text in here.items():
-            moves += _variables(source, target, text, before.get(kind))
-        yield Unit("dataset", name, f"dataset {name} {_pin(old)} → {_pin(new)}", tuple(moves))
+        for text in dataset["version"].values():
+            moves += _variables(source, target, text)
+        if moves:
+            yield Unit("dataset", name, ("datasets", name), f"dataset {name} {_pin(first)} → {_pin(new)}", tuple(moves))
         if dataset.get("uri") != there[name].get("uri"):
             notes.append(f"dataset {name} lies at different places; each environment keeps its own uri")
 
 
-def _images(source: View, target: View) -> Iterator[Unit]:
+def _images(pair: Pair) -> Iterator[Unit]:
+    source, target, _ = pair
     for path in _image_paths(source.written):
-        above = _dig(target.written, path[:-1])
-        new, old = _dig(source.written, path), _dig(target.written, path)
-        if not isinstance(above, dict):
+        if not isinstance(_dig(target.written, path[:-1]), dict):
             continue
-        if new == old:
-            moves = tuple(_variables(source, target, *map(_version_part, (new, old))))
-        else:
-            moves = (Move(path, old, new),)
-        new, old = _dig(source.read, path), _dig(target.read, path)
+        here, there = _dig(source.written, path), _dig(target.written, path)
+        moves = [] if here == there else [Move(path, there, here)]
+        moves += _variables(source, target, _version_part(here))
+        new, old, first = (_dig(view.read, path) for view in pair)
         if moves and new != old:
-            yield Unit("image", str(path[1]), f"{format_path(path)} {'none' if old is ABSENT else old} → {new}", moves)
+            yield Unit("image", str(path[1]), path, f"{format_path(path)} {'none' if first is ABSENT else first} → {new}", tuple(moves))
 
 
 def _image_paths(tree: Tree) -> Iterator[Path]:
@@ -182,11 +255,11 @@ def _moves(above: Path, fields: Iterable[str], new: Tree, old: Tree) -> Iterator
             yield Move((*above, field), before, after)
 
 
-def _variables(source: View, target: View, new: Any, old: Any) -> Iterator[Move]:
-    """Yield the variables by which a version is told apart that is written the same in both environments."""
-    if new != old or not isinstance(new, str):
+def _variables(source: View, target: View, text: Any) -> Iterator[Move]:
+    """Yield the variables that tell a version, and that the two environments set to different values."""
+    if not isinstance(text, str):
         return
-    waiting, seen = _VARIABLE.findall(new), set[str]()
+    waiting, seen = _VARIABLE.findall(text), set[str]()
     while waiting:
         name = waiting.pop()
         here, there = (view.written.get("vars", {}).get(name) for view in (source, target))
@@ -217,8 +290,14 @@ def _dig(tree: Any, path: Path) -> Any:
 
 
 def differences(before: Any, after: Any, path: Path = ()) -> Iterator[Move]:
-    """Yield the values that differ between two states of an environment, as deep down as maps are maps in both."""
+    """Yield the values that differ between two states of an environment, as deep down as maps are maps in both.
+
+    In which other environments an item is makes no difference to this one.
+    """
+    member = len(path) == 2 or (len(path) == 4 and path[2] == "steps")
     for key in dict.fromkeys((*before, *after)):
+        if member and path[0] in NAMED and key in ("in", "notIn"):
+            continue
         old, new = before.get(key, ABSENT), after.get(key, ABSENT)
         if isinstance(old, dict) and isinstance(new, dict):
             yield from differences(old, new, (*path, key))
@@ -266,16 +345,21 @@ def _inherits(body: Any, path: Path, old: Any, new: Any) -> bool:
         if part not in here:
             return True
         here = here[part]
-    return not same(_laid(old, here), _laid(new, here))
+    before, after = ({} if value is ABSENT else {"": value} for value in (old, new))
+    return not same(_laid(before, {"": here}), _laid(after, {"": here}))
 
 
 def _laid(base: Any, over: Any) -> Any:
-    if not isinstance(over, dict):
+    """Lay an override over a value as the language does: a null takes away what is there, and stays where nothing is."""
+    if not isinstance(over, dict) or not isinstance(base, dict):
         return over
-    if not isinstance(base, dict):
-        return {key: value for key, value in over.items() if value is not None}
-    made = {**base, **{key: _laid(base.get(key), value) for key, value in over.items()}}
-    return {key: value for key, value in made.items() if value is not None}
+    made = dict(base)
+    for key, value in over.items():
+        if value is None and key in made:
+            del made[key]
+        else:
+            made[key] = _laid(made[key], value) if key in made else value
+    return made
 
 
 def _in(tree: Tree, path: Path, environment: str) -> bool:

@@ -50,6 +50,9 @@ def command(console: Console, *, spec: Path, source: str, target: str, only: tup
     here, there = (View(opened.tree, opened.source.mark, name) for name in (source, target))
     _require_known(only, here)
     promotion = compare(here, there, only)
+    if promotion.clashes:
+        others = ", ".join(promotion.clashes)
+        raise Unable(f"{others} would change too: told by the same variable", "leave --only out, or write the version without it", status=1)
     lines = [f"{target}: {unit.text}" for unit in promotion.units]
     notes = [*promotion.notes, *_judge(opened, examined, promotion, source, require_gates=require_gates)]
     if not promotion.units:

@@ -16,20 +16,22 @@ if TYPE_CHECKING:
 
 def rehearse(spec: Spec, way: Way, after: Made, environment: str) -> Iterator[Diagnostic]:
     """Yield what would stop the way back, as far as the repository can tell."""
+    from mlspec.plan.pins import pin
+
     before = _compiled(spec)
     plan = next(plan for plan in before.examined.plans if plan.environment == environment)
     findings = [effect_in_cluster(environment, text) for text in _effects(before, after, environment)]
-    pins = after.examined.pins
     models = [unit.name for unit in way.promotion.units if unit.kind == "model"]
     findings += [
         incompatible_signature(("models", name, "signature"), environment, name, why, _callers(plan.tree, name))
         for name in models
         if (why := _disagreement(way, name))
     ]
-    for name, dataset in (way.then.written.get("datasets") or {}).items():
-        changed = any(move.path[:2] == ("datasets", name) for move in way.moves)
-        if changed and "dvc" in (dataset.get("version") or {}) and "@" not in pins.get(f"datasets/{name}", "@"):
-            findings.append(data_not_pinned(("datasets", name), environment, name, dataset["version"]["dvc"]))
+    planned = next(plan for plan in after.examined.plans if plan.environment == environment).tree["datasets"]
+    changed = {name: planned[name] for name in planned if any(move.path[:2] == ("datasets", name) for move in way.moves)}
+    for lost in pin({"datasets": changed}, spec.file.parent)[1]:
+        name = str(lost.found.path[1])
+        findings.append(data_not_pinned(("datasets", name), environment, name, changed[name]["version"]["dvc"]))
     for name in way.then.written.get("models") or {}:
         if name not in (way.now.written.get("models") or {}) and not any(move.path[:2] == ("models", name) for move in way.moves):
             findings.append(model_gone(environment, name, str(way.then.read["models"][name].get("version"))))

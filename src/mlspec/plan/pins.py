@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
+from pathlib import PurePosixPath
 from typing import Any
 
-from mlspec.diagnostics import Finding, Found, code
+from mlspec.diagnostics import Finding, Found, Rejected, code
 from mlspec.location import Path
 
 _MD5 = re.compile(r"^\s*-?\s*md5:\s*([0-9a-f]{32}(?:\.dir)?)\s*$", re.MULTILINE)
+_DIGEST = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 _LIMIT = 1024 * 1024
 
 
 def pin(tree: Mapping[str, Any], folder: FilePath) -> tuple[dict[str, str], list[Finding]]:
     """Return the pins of the datasets and models of a spec, and what could not be pinned.
 
-    A ``.dvc`` file gives the MD5 of its content (DVC 3: ``outs[0].md5``).
+    A ``.dvc`` file gives the MD5 of its content (DVC 3: ``outs[0].md5``). What a pipeline of DVC makes has no such file: its
+    MD5 is that of the output in ``dvc.lock``.
     """
     pins: dict[str, str] = {}
     findings: list[Finding] = []
@@ -25,7 +28,7 @@ def pin(tree: Mapping[str, Any], folder: FilePath) -> tuple[dict[str, str], list
         for kind, value in (dataset.get("version") or {}).items():
             pins[f"datasets/{name}"] = f"{kind}:{value}"
             if kind == "dvc":
-                md5 = _dvc(folder, value)
+                md5 = _dvc(folder, value) or _output(folder, value)
                 if md5 is None:
                     findings.append(not_pinned_here(("datasets", name, "version", "dvc"), value))
                 else:
@@ -38,25 +41,59 @@ def pin(tree: Mapping[str, Any], folder: FilePath) -> tuple[dict[str, str], list
 def pin_files(tree: Mapping[str, Any], folder: FilePath) -> list[FilePath]:
     """Return the files that ``pin`` reads."""
     versions = [dataset.get("version") or {} for dataset in (tree.get("datasets") or {}).values()]
-    return [folder / version["dvc"] for version in versions if "dvc" in version]
+    written = [version["dvc"] for version in versions if "dvc" in version]
+    return [file for path in written for file in (folder / path, *(lock for lock, _ in _locks(folder, path)))]
 
 
 def _dvc(folder: FilePath, path: str) -> str | None:
+    found = _MD5.search(_text(folder, path))
+    return found[1] if found else None
+
+
+def _text(folder: FilePath, path: str) -> str:
+    """Return the text of a small file below a folder; nothing where there is none."""
     file = folder / path
     try:
         if ".." in FilePath(path).parts or file.is_symlink() or not file.is_file() or file.stat().st_size > _LIMIT:
-            return None
-        found = _MD5.search(file.read_text(encoding="utf-8", errors="replace"))
+            return ""
+        return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    return found[1] if found else None
+        return ""
+
+
+def _locks(folder: FilePath, path: str) -> list[tuple[FilePath, str]]:
+    """Return each ``dvc.lock`` that may know an output, the nearest first, with the output's path from there."""
+    output = PurePosixPath(path.removesuffix(".dvc"))
+    if output.is_absolute() or ".." in output.parts:
+        return []
+    return [(folder / above / "dvc.lock", output.relative_to(above).as_posix()) for above in output.parents]
+
+
+def _output(folder: FilePath, path: str) -> str | None:
+    """Return the MD5 of an output of a DVC pipeline."""
+    for lock, output in _locks(folder, path):
+        text = _text(folder, lock.relative_to(folder).as_posix())
+        if not text:
+            continue
+        from mlspec.source.reader import read
+
+        try:
+            stages = read(text.encode(), "dvc.lock").tree.get("stages")
+        except Rejected:
+            continue
+        for stage in stages.values() if isinstance(stages, dict) else ():
+            for out in (stage.get("outs") if isinstance(stage, dict) else None) or ():
+                if isinstance(out, dict) and out.get("path") == output and _DIGEST.fullmatch(str(out.get("md5"))):
+                    return str(out["md5"])
+    return None
 
 
 @code("MLS-W490", "not-pinned-here", severity="warning")
 def not_pinned_here(path: Path, file: str) -> Found:
     """A dataset that is pinned by a `.dvc` file is pinned only when that file is in the repository.
 
-    Without it the lock holds the path alone, and nobody can tell later which data a model was trained on.
+    Data that a pipeline of DVC makes has no such file; it is pinned by `dvc.lock`, in which its output is looked up by the path
+    without `.dvc`. Without either the lock holds the path alone, and nobody can tell later which data a model was trained on.
 
     Bad::
 
@@ -69,6 +106,6 @@ def not_pinned_here(path: Path, file: str) -> Found:
     return Found(
         path,
         f"not pinned here: there is no `{file}` with an md5 beside the spec",
-        "commit the .dvc file, or give the path from the spec's folder",
-        label="no such file, or no md5 in it",
+        "commit the .dvc file or the dvc.lock, or give the path from the spec's folder",
+        label="no such file, or no md5 in it; no such output in dvc.lock either",
     )

@@ -1,0 +1,146 @@
+"""mlspec promote: the order of environments, gates, and what is said and written."""
+
+import json
+
+import pytest
+
+from mlspec.__main__ import main
+
+SPEC = """\
+apiVersion: mlspec.dev/v1
+name: churn
+owner: {team: ml}
+platform: {registry: {mlflow: "http://mlflow.mlflow.svc:5000"}}
+environments:
+  dev:
+    namespace: churn-dev
+    overrides: {models: {churn: {version: 2.3.0, uri: s3://acme/churn/2.3.0}}}   # ahead
+  staging: {namespace: churn-staging, after: dev}
+  prod: {namespace: churn, after: staging}   # careful
+models:
+  churn: {framework: sklearn, version: 2.2.1, uri: s3://acme/churn/2.2.1, trainedBy: train}
+thresholds:
+  release: {on: evaluation, rules: [{metric: auc, min: 0.9}]}
+pipelines:
+  train:
+    image: ghcr.io/acme/train:1@sha256:3b1d0f2c4e5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+    steps:
+      fit: {run: [fit, "${outputs.model}", "${outputs.scores}"], outputs: {model: model, scores: metrics}}
+      gate: {gate: release, metrics: steps.fit.scores}
+      register: {register: churn, model: steps.fit.model, after: [gate]}
+serving:
+  churn: {model: churn}
+"""
+RESULT = ".mlspec/results/dev/churn/2.3.0"
+
+
+@pytest.fixture
+def spec(tmp_path, monkeypatch):
+    (tmp_path / ".git").mkdir()
+    file = tmp_path / "mlspec.yaml"
+    file.write_text(SPEC)
+    monkeypatch.chdir(tmp_path)
+    return file
+
+
+@pytest.fixture
+def run(capsys):
+    def run(*arguments, command="promote"):
+        capsys.readouterr()
+        status = main([command, *arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def judge(run, folder, auc):
+    (folder / "metrics.json").write_text(json.dumps({"auc": auc}))
+    _, out, _ = run("release", "--metrics", "metrics.json", "--env", "dev", "--format", "json", command="gate")
+    (folder / RESULT).mkdir(parents=True, exist_ok=True)
+    (folder / RESULT / "release.json").write_text(out)
+
+
+def test_versions_go_from_one_environment_to_the_next(spec, run):
+    status, out, said = run("--from", "dev", "--to", "staging")
+    assert (status, out) == (0, "")
+    assert "staging: churn 2.2.1 → 2.3.0" in said
+    assert "there is no result of release for churn in dev" in said
+    staging = SPEC.replace("after: dev}", "after: dev, overrides: {models: {churn: {version: 2.3.0, uri: s3://acme/churn/2.3.0}}}}")
+    assert spec.read_text() == staging
+    assert run("--from", "staging", "--to", "prod")[0] == 0
+    assert spec.read_text() == staging.replace("version: 2.2.1, uri: s3://acme/churn/2.2.1", "version: 2.3.0, uri: s3://acme/churn/2.3.0")
+    status, _, said = run("--from", "staging", "--to", "prod")
+    assert status == 0
+    assert "nothing to do: prod has the versions of staging" in said
+
+
+def test_a_dry_run_writes_nothing(spec, run):
+    status, out, _ = run("--from", "dev", "--to", "staging", "--dry-run")
+    assert status == 0
+    assert "+  staging: {namespace: churn-staging, after: dev, overrides:" in out
+    assert spec.read_text() == SPEC
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("--from", "dev", "--to", "prod"), 1, "MLS-E720"),
+        (("--from", "dev", "--to", "prod"), 1, "mlspec promote --from dev --to staging; then mlspec promote --from staging --to prod"),
+        (("--from", "prod", "--to", "staging"), 1, "staging comes after dev, not after prod"),
+        (("--from", "prod", "--to", "dev"), 1, "does not say which environment it comes after"),
+        (("--from", "dev", "--to", "dev"), 2, "one environment"),
+        (("--from", "dev", "--to", "stagin"), 2, "did you mean staging?"),
+        (("--from", "dev", "--to", "staging", "--only", "chrun"), 2, "did you mean churn?"),
+        (("--from", "dev", "--to", "staging", "--require-gates"), 1, "MLS-E722"),
+    ],
+)
+def test_what_is_refused(spec, run, arguments, status, said):
+    found, _, text = run(*arguments)
+    assert (found, said in text) == (status, True), text
+    assert spec.read_text() == SPEC
+
+
+def test_a_gate_that_was_passed_lets_a_version_through(spec, run, tmp_path):
+    judge(run, tmp_path, 0.95)
+    status, _, said = run("--from", "dev", "--to", "staging", "--require-gates")
+    assert status == 0
+    assert "churn passed release in dev" in said
+    assert spec.read_text() != SPEC
+
+
+def test_a_gate_that_was_not_passed_stops_it(spec, run, tmp_path):
+    judge(run, tmp_path, 0.85)
+    status, _, said = run("--from", "dev", "--to", "staging")
+    assert status == 1
+    assert "churn did not pass release in dev: auc 0.85, expected >= 0.9" in said
+    assert "mlspec.yaml:8:" in said
+    assert spec.read_text() == SPEC
+
+
+def test_a_result_of_weaker_rules_does_not_count(spec, run, tmp_path):
+    spec.write_text(SPEC.replace("min: 0.9", "min: 0.8"))
+    judge(run, tmp_path, 0.85)
+    spec.write_text(SPEC)
+    status, _, said = run("--from", "dev", "--to", "staging")
+    assert status == 1
+    assert "the result is older than the rule auc >= 0.9" in said
+
+
+def test_only_one_of_the_versions(spec, run):
+    other = SPEC.replace("churn:1@", "churn:1@").replace(
+        "s3://acme/churn/2.3.0}}}", "s3://acme/churn/2.3.0}}, pipelines: {train: {image: ghcr.io/acme/train:2}}}"
+    )
+    spec.write_text(other)
+    status, _, said = run("--from", "dev", "--to", "staging", "--only", "train")
+    assert status == 0
+    assert "churn 2.2.1" not in said
+    assert "pipelines.train.image" in said
+    assert "version: 2.3.0" not in spec.read_text().partition("staging:")[2]
+
+
+def test_a_spec_that_does_not_compile_is_refused(spec, run):
+    spec.write_text(SPEC.replace("model: churn}", "model: nobody}"))
+    status, _, said = run("--from", "dev", "--to", "staging")
+    assert status == 1
+    assert "nobody" in said
