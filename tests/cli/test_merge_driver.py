@@ -249,6 +249,77 @@ def test_what_serves_stays_a_conflict(clone):
     assert tree(clone) == compiled(clone, other)
 
 
+def test_a_project_that_one_side_removed(clone):
+    """Whoever decides that the spec goes has decided it of all that it compiled to."""
+    other = clone / "other"
+    other.mkdir()
+    (other / "mlspec.yaml").write_text(SPEC.replace("churn", "basket"))
+    run("compile")
+    commit(clone, "another project")
+    git(clone, "switch", "-q", "-c", "theirs")
+    (other / "mlspec.yaml").write_text(FIRST.replace("churn", "basket"))
+    run("compile")
+    commit(clone, "theirs")
+    git(clone, "switch", "-q", "main")
+    git(clone, "rm", "-rq", "other", "deploy/basket")
+    git(clone, "commit", "-q", "-m", "gone")
+    assert merge(clone).returncode == 1
+    assert main(["merge-driver", "finish", "--quiet"]) == 4
+    git(clone, "rm", "-q", "other/mlspec.yaml")
+    run("merge-driver", "finish")
+    assert unmerged(clone) == []
+    assert tree(clone) == compiled(clone, SPEC)
+    assert not other.exists()
+
+
+def test_two_projects_need_no_driver(clone):
+    other = clone / "other"
+    other.mkdir()
+    (other / "mlspec.yaml").write_text(SPEC.replace("churn", "basket"))
+    run("compile")
+    commit(clone, "another project")
+    git(clone, "switch", "-q", "-c", "theirs")
+    (other / "mlspec.yaml").write_text(FIRST.replace("churn", "basket"))
+    run("compile")
+    commit(clone, "theirs")
+    git(clone, "switch", "-q", "main")
+    state(clone, SECOND)
+    commit(clone, "ours")
+    assert merge(clone).returncode == 0
+    run("check")
+
+
+def test_endpoints_added_on_both_sides(clone):
+    """Files that only one side has, and a spec that both sides lengthened."""
+    third = SPEC.replace("  first:", "  third: {model: m, replicas: 2}\n\n  first:")
+    branches(clone, third, SPEC + "  fourth: {model: m, replicas: 2}\n")
+    assert merge(clone).returncode == 1
+    run("merge-driver", "finish")
+    assert tree(clone) == compiled(clone, third + "  fourth: {model: m, replicas: 2}\n")
+
+
+def test_a_cherry_pick(clone):
+    branches(clone, FIRST, SECOND)
+    assert merge(clone, "cherry-pick", "theirs").returncode == 1
+    run("merge-driver", "finish")
+    assert merge(clone, "cherry-pick", "--continue").returncode == 0
+    assert tree(clone) == compiled(clone, BOTH)
+
+
+def test_from_a_folder_below(clone, monkeypatch):
+    branches(clone, FIRST, SECOND)
+    merge(clone)
+    monkeypatch.chdir(clone / "deploy")
+    run("merge-driver", "finish")
+    assert tree(clone) == compiled(clone, BOTH)
+
+
+def test_finish_without_a_merge_compiles(clone):
+    (clone / "mlspec.yaml").write_text(FIRST)
+    run("merge-driver", "finish")
+    assert tree(clone) == compiled(clone, FIRST)
+
+
 def test_install_twice_is_once(clone):
     text = (clone / ".gitattributes").read_text()
     run("merge-driver", "install")

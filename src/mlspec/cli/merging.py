@@ -163,12 +163,15 @@ def finish_merge(given: Sequence[Path], *, overwrite_edits: bool, crds: Path | N
         report = write(publication)
         created, removed = {*report.created, *report.updated}, set(report.removed)
         number += len(created) + len(removed)
-        mine = {path for output in publication.outputs for path in (*output.tree, output.lock_path)}
+        mine = set(_wanted(publication))
         dropped = {path for output in publication.outputs if output.old for path in output.old.files} - mine
         there |= created | (mine & index.torn.keys())
         gone |= removed | (dropped & index.torn.keys())
         settled |= (mine | dropped) & index.torn.keys()
-    gone = {path for path in gone if not os.path.lexists(clone.root / path)}
+    left_behind = _remove_projects(clone.root, index, blobs, known, {path for publication in adopted for path in _wanted(publication)})
+    settled |= left_behind & index.torn.keys()
+    number += len(left_behind)
+    gone = {path for path in gone | left_behind if not os.path.lexists(clone.root / path)}
     settle(clone, sorted(there), sorted(gone))
     return Finished(outcome.diagnostics, outcome.files, False, len(settled), number, sorted(index.torn.keys() - settled))
 
@@ -222,6 +225,35 @@ def _written(index: Index, blobs: Mapping[str, bytes]) -> frozenset[str]:
         with suppress(Rejected):  # a lock of a side that cannot be read vouches for nothing
             known |= set(parse_lock(blobs[name], NAME).files.values())
     return frozenset(known)
+
+
+def _wanted(publication: Publication) -> Iterator[str]:
+    for output in publication.outputs:
+        yield from (*output.tree, output.lock_path)
+
+
+def _remove_projects(root: Path, index: Index, blobs: Mapping[str, bytes], known: frozenset[str], wanted: set[str]) -> set[str]:
+    """Remove what is left of projects whose specs the merge removed: what their locks list, as mlspec wrote it."""
+    from contextlib import suppress
+
+    from mlspec.artifacts import digest
+
+    gone: set[str] = set()
+    for lock, stages in index.torn.items():
+        folder, _, name = lock.rpartition("/")
+        if name != NAME or lock in wanted or os.path.lexists(root / folder / _SPEC):
+            continue
+        listed = {path for side in stages.values() for path in parse_lock(blobs[side], lock).files}
+        for path in sorted({lock, *listed} - wanted):
+            file = root / path
+            if file.is_file() and not file.is_symlink():
+                if path != lock and digest(file.read_bytes()) not in known:
+                    continue
+                file.unlink()
+                with suppress(OSError):
+                    os.removedirs(file.parent)
+            gone.add(path)
+    return gone
 
 
 def _adopt(
