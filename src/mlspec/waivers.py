@@ -95,19 +95,21 @@ def _grouped(before: Gates, after: Gates) -> dict[tuple[str, Path], list[Looseni
     """Return the loosenings by threshold and by the place that is to blame now: one place, one diagnostic."""
     groups: dict[tuple[str, Path], list[Loosening]] = {}
     for one in loosenings(before, after):
-        groups.setdefault((one.threshold, _place(one, after)), []).append(one)
+        groups.setdefault((one.threshold, _place(one, before, after)), []).append(one)
     return groups
 
 
-def _place(one: Loosening, after: Gates) -> Path:
+def _place(one: Loosening, before: Gates, after: Gates) -> Path:
     """Return where in the spec as it is now a loosening is to be seen: its rule, else what is nearest to where it stood."""
-    there = after.thresholds.get(one.threshold)
-    if one.path[2:3] != ("rules",) or there is None:
+    old, new = before.thresholds.get(one.threshold), after.thresholds.get(one.threshold)
+    if one.path[2:3] != ("rules",) or old is None or new is None:
         return one.path
     path: Path = ("thresholds", one.threshold, "rules")
-    for at, rule in enumerate(there["rules"]):
-        if one.rule == str(rule.get("name") or rule.get("metric") or "query"):
-            return (*path, at)
+    was = old["rules"][one.path[3]]
+    for keys in (("name",), ("metric", "query", "column")):
+        for at, rule in enumerate(new["rules"]):
+            if all(rule.get(key) == was.get(key) for key in keys):
+                return (*path, at)
     return path
 
 

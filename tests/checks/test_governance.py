@@ -19,6 +19,10 @@ SINCE = images.image_without_digest.code.id
         ("governance: {waivers: [{code: MLS-E518, reason: r, owner: o, until: 2027-01-01}]}", [("MLS-E519", "governance/waivers/0/code")]),
         (f"governance: {{waivers: [{{code: {SINCE}, reason: r, owner: o, until: 2027-01-01}}]}}", []),
         ("governance: {waivers: [{code: image-without-digest, reason: r, owner: o, until: 2027-01-01}]}", []),
+        (
+            "governance: {waivers: [{threshold: t, reason: r, owner: o, until: 2027-01-01}]}",
+            [("MLS-W519", "governance/waivers/0/threshold")],
+        ),
         ("requires: '>=0.1,<900'", []),
         ("requires: '~1'", [("MLS-E521", "requires")]),
         ("requires: '>=1,'", [("MLS-E521", "requires")]),

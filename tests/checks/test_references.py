@@ -42,7 +42,6 @@ UNKNOWN = [
     (MODEL + SERVING[:-2] + ", g: {graph: {split: {churn: 50, x: 50}}}}", "serving/g/graph/split/x x"),
     (MODEL + SERVING + LIVE + "monitoring: {chrun: {alerts: [online]}}", "monitoring/chrun chrun"),
     (MODEL + SERVING + "monitoring: {churn: {alerts: [online]}}", "monitoring/churn/alerts/0 online"),
-    ("governance: {waivers: [{threshold: t, reason: r, owner: o, until: 2027-01-01}]}", "governance/waivers/0/threshold t"),
 ]
 
 

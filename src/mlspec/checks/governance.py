@@ -66,6 +66,32 @@ def unwaivable_code(subject: Subject, codes: Mapping[str, Code] = CODES) -> Iter
             yield Found(path, f"{named} is an error and cannot be waived", "repair what it says, or waive the threshold that is meant")
 
 
+@code("MLS-W519", "waiver-of-nothing", severity="warning")
+def waiver_of_nothing(subject: Subject) -> Iterator[Found]:
+    """A waiver names a threshold that there is, or one that is being removed.
+
+    Removing a gate needs a waiver as loosening it does, and such a waiver names what is no longer there; it goes once the removal is
+    merged. Everywhere else the name is a slip.
+
+    Bad::
+
+        governance: {waivers: [{threshold: relaese, reason: pilot, owner: ml, ticket: ML-1, until: 2027-03-31}]}
+        thresholds: {release: {on: evaluation, rules: [{metric: auc, min: 0.8}]}}
+
+    Good::
+
+        governance: {waivers: [{threshold: release, reason: pilot, owner: ml, ticket: ML-1, until: 2027-03-31}]}
+        thresholds: {release: {on: evaluation, rules: [{metric: auc, min: 0.8}]}}
+    """
+    known = subject.tree.get("thresholds") or {}
+    for at, waiver in enumerate(subject.tree.get("governance", {}).get("waivers", ())):
+        named = waiver.get("threshold")
+        if named is not None and named not in known:
+            near = nearest(named, known)
+            help_ = f"did you mean {near}?" if near else "keep it while the removal of that threshold is reviewed, then remove it"
+            yield Found(("governance", "waivers", at, "threshold"), f"there is no threshold {named}", help_)
+
+
 @code("MLS-E520", "malformed-retention")
 def malformed_retention(subject: Subject) -> Iterator[Found]:
     """How long records are kept is a duration.
@@ -161,5 +187,5 @@ def other_version_required(project: Project, version: str = __version__) -> Iter
         return
 
 
-CHECKS = (unacceptable_risk, unwaivable_code, malformed_retention)
+CHECKS = (unacceptable_risk, unwaivable_code, waiver_of_nothing, malformed_retention)
 PROJECT_CHECKS = (malformed_requires, other_version_required)

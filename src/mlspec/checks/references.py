@@ -54,9 +54,6 @@ def references(subject: Subject) -> Iterator[Reference]:
         yield from _endpoint_references(endpoint, ("serving", name))
     for name, monitor in subject.monitoring.items():
         yield from _monitor_references(monitor, ("monitoring", name))
-    for at, waiver in enumerate((subject.tree.get("governance") or {}).get("waivers") or ()):
-        if "threshold" in waiver:
-            yield Reference(("governance", "waivers", at, "threshold"), "thresholds", waiver["threshold"])
 
 
 def _asset_references(subject: Subject) -> Iterator[Reference]:

@@ -14,6 +14,7 @@ from mlspec.cli.console import Console, compiling, examples, speaking
 if TYPE_CHECKING:
     from mlspec.approvals import Count
     from mlspec.changes.side import Side
+    from mlspec.repository.clone import Clone
 
 
 @click.command(
@@ -80,13 +81,13 @@ def command(
             raise Unable(f"{reviews}: it is not JSON: {error}", status=2) from None
     if base is None:
         raise click.UsageError("say what the change is merged into: --base REV")
+    clone = open_clone(paths[0] if paths else Path())
     with sides(base, head, paths, crds, templates, merge_base=True) as (before, after):
-        touched = _touched(before, after, environments)
+        touched = _touched(clone, before, after, environments)
     if data is None:
         for place, number in touched.items():
             click.echo(f"{place} asks for {number}")
         return 0
-    clone = open_clone(paths[0] if paths else Path())
     try:
         counted = count(read_reviews(data), author or "", resolve(clone, head))
     except ValueError as error:
@@ -96,7 +97,7 @@ def command(
     return _tell(console, touched, counted, form)
 
 
-def _touched(before: Side, after: Side, environments: tuple[str, ...]) -> dict[str, int]:
+def _touched(clone: Clone, before: Side, after: Side, environments: tuple[str, ...]) -> dict[str, int]:
     """Return the environments that ask for approvals and that a change touches, with how many they ask for."""
     from mlspec.approvals import needed
     from mlspec.diagnostics import Unable
@@ -106,7 +107,7 @@ def _touched(before: Side, after: Side, environments: tuple[str, ...]) -> dict[s
         raise Unable(
             f"{', '.join(refused)} does not compile, so what the change touches is not known", "let mlspec validate pass first", status=1
         )
-    files = _folders(before), _folders(after)
+    files = _folders(clone, before), _folders(clone, after)
     asked = needed([_asked(before)], [_asked(after)])
     known = {place.rpartition("/")[2] for place in asked}
     for name in environments:
@@ -123,15 +124,18 @@ def _asked(side: Side) -> dict[str, int]:
     return {f"{name}/{plan.environment}": plan.approvals for name, project in side.projects.items() for plan in project.plans.values()}
 
 
-def _folders(side: Side) -> dict[str, dict[str, Any]]:
-    """Return, by project and environment, what is compiled for it and what is committed of it (by the lock)."""
-    found: dict[str, dict[str, Any]] = {}
+def _folders(clone: Clone, side: Side) -> dict[str, tuple[Any, Any]]:
+    """Return, by project and environment, what is compiled for it and what is committed of it."""
+    from mlspec.repository.trees import list_tree
+
+    committed = list_tree(clone, side.commit)
+    found: dict[str, tuple[Any, Any]] = {}
     for name, project in side.projects.items():
-        old: Mapping[str, str] = project.compiled.old.files if project.compiled.old else {}
         for plan in project.plans.values():
-            for of, files in (("compiled", project.files), ("committed", old)):
-                here = {path: value for path, value in files.items() if path.startswith(f"{plan.folder}/")}
-                found.setdefault(f"{name}/{plan.environment}", {})[of] = here
+            below = f"{plan.folder}/"
+            files = {path: value for path, value in project.files.items() if path.startswith(below)}
+            there = {path: (entry.mode, entry.object) for path, entry in committed.items() if path.startswith(below)}
+            found[f"{name}/{plan.environment}"] = files, there
     return found
 
 
