@@ -66,6 +66,7 @@ def test_versions_go_from_one_environment_to_the_next(spec, run):
     assert (status, out) == (0, "")
     assert "staging: churn 2.2.1 → 2.3.0" in said
     assert "there is no result of release for churn in dev" in said
+    assert "next: git commit -m 'staging: churn 2.2.1 → 2.3.0' -- mlspec.yaml" in said
     staging = SPEC.replace("after: dev}", "after: dev, overrides: {models: {churn: {version: 2.3.0, uri: s3://acme/churn/2.3.0}}}}")
     assert spec.read_text() == staging
     assert run("--from", "staging", "--to", "prod")[0] == 0

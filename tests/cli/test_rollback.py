@@ -71,7 +71,7 @@ def test_the_last_commit_with_other_versions_is_found(spec, run):
     assert "(one)" in said
     assert "prod: churn 1.1.0 → 1.0.0" in said
     assert "nothing would stop it" in said
-    assert 'git commit -m "Take prod back to ' in said
+    assert "git commit -m 'Take prod back to " in said
     assert git(spec.parent, "log", "--format=%s", "-1") == "three"
 
 

@@ -39,6 +39,8 @@ def command(console: Console, *, spec: Path, source: str, target: str, only: tup
     SPEC is the spec; without one, mlspec.yaml here. Nothing else of the environment changes, and nothing of any other. Models must
     have passed their gates in the environment that they come from. No environment is skipped. The edit is yours to commit.
     """
+    from shlex import quote
+
     from mlspec.compiler import show
     from mlspec.examine import examine
     from mlspec.promotion import View, compare, edits_of
@@ -64,7 +66,8 @@ def command(console: Console, *, spec: Path, source: str, target: str, only: tup
     with Drafting(opened, edits_of(opened.tree, target, promotion.moves)) as draft:
         hold_still(opened, draft.made.examined, target, promotion.moves)
         message = f"{target}: " + ", ".join(unit.text for unit in promotion.units)
-        next_ = [f'next: git commit -m "{message}" -- {opened.shown}, then mlspec commit'] if len(message) < 100 else []
+        message = message if len(message) < 100 else f"Promote {source} to {target}"
+        next_ = [f"next: git commit -m {quote(message)} -- {quote(opened.shown)}, then mlspec commit"]
         finish(console, draft, [*lines, *(f"note: {note}" for note in notes)], dry_run=dry_run, after=next_)
     return 0
 

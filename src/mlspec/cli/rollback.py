@@ -59,6 +59,8 @@ def command(console: Console, *, spec: Path, environment: str, revision: str | N
     that would go, data that is no longer pinned, signatures that callers do not know. Exits 1, and writes nothing, where one of
     these would stop it. Nothing is committed.
     """
+    from shlex import quote
+
     from mlspec.cli.promote import hold_still
     from mlspec.cli.rehearsal import rehearse
     from mlspec.promotion import edits_of
@@ -87,7 +89,7 @@ def command(console: Console, *, spec: Path, environment: str, revision: str | N
             "rehearsed: "
             + ("it would be stopped, and is written because of --force" if stops else "it compiles, and nothing would stop it")
         )
-        commit = f'next: git commit -m "Take {environment} back to {way.commit[:12]}" -- {opened.shown}, then mlspec commit'
+        commit = f"next: git commit -m 'Take {environment} back to {way.commit[:12]}' -- {quote(opened.shown)}, then mlspec commit"
         finish(console, draft, lines, dry_run=dry_run, after=[commit])
     return 0
 
