@@ -43,6 +43,7 @@ def test_the_team_owns_and_reviewers_are_asked_where_approval_is(root, capsys):
     assert lines(capsys) == [
         ["/churn/mlspec.lock", "@acme/ml"],
         ["/churn/mlspec.yaml", "@acme/ml"],
+        ["/deploy/argocd/churn.yaml", "@acme/ml"],
         ["/deploy/churn/", "@acme/ml"],
         ["/deploy/churn/prod/", "@acme/risk", "@ann"],
     ]

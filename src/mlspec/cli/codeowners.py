@@ -98,7 +98,9 @@ def _lines(project: Compiled, forge: Forge) -> tuple[list[tuple[str, tuple[str, 
     assert project.made
     plans = project.made.examined.plans
     inside = project.folders[0].rpartition("/")[0] + "/"
-    files = [plans[0].spec_file, project.lock_path, inside]
+    root = plans[0].output["root"] + "/"
+    beside = (path for path in project.tree if path.startswith(root) and not path.startswith(inside))  # what the GitOps system reads
+    files = [plans[0].spec_file, project.lock_path, inside, *beside]
     environments = {
         f"{plan.folder}/": (plan.environments[plan.environment]["approvals"], (plan.tree.get("governance") or {}).get("reviewers"))
         for plan in plans
