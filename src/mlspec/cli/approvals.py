@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 @click.option("--env", "environments", multiple=True, metavar="NAME", help="Only this environment. Repeatable.")
 @click.option("--base", metavar="REV", help="What the change is merged into; with --github, the event says so.")
 @click.option("--head", metavar="REV", default="HEAD", show_default=True, help="The change; with --github, the event says so.")
-@click.option(
-    "--reviews", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A JSON list of reviews, as GitHub's API gives it."
-)
+@click.option("--reviews", type=click.Path(path_type=Path), help="A JSON list of reviews, as GitHub's API gives it.")
 @click.option("--github", is_flag=True, help="Ask GitHub: GITHUB_EVENT_PATH, GITHUB_REPOSITORY, GITHUB_API_URL, GITHUB_TOKEN.")
 @click.option("--author", metavar="LOGIN", help="Whose change it is: their own approval does not count.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How it is written.")
