@@ -3,13 +3,18 @@
     baseline.py FLEET        write the manifests of a fleet of benchmarks/projects.py below FLEET/deploy
 
 Fast for what it is: the C loader, templates compiled once, no look at what came out. It knows the fields that the fleet uses and
-no others; no environment but the three of the fleet; no lock, no comparison with what is there.
+no others; its longer templates are in templates/; no environment but the three of the fleet; no lock, no comparison with what is there.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import sys
+import textwrap
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +34,9 @@ metadata:
     app.kubernetes.io/managed-by: mlspec
     mlspec.dev/team: {{ owner.team }}
     mlspec.dev/environment: {{ env }}
+{%- for key, value in extra.items() %}
+    {{ key }}: "{{ value }}"
+{%- endfor %}
 {%- if version %}
     app.kubernetes.io/version: "{{ version }}"
     networking.kserve.io/visibility: cluster-local
@@ -285,7 +293,10 @@ spec:
       selfHeal: true
     managedNamespaceMetadata:
       labels:
-        pod-security.kubernetes.io/enforce: restricted
+        pod-security.kubernetes.io/enforce: {{ "baseline" if trains else "restricted" }}
+{%- if trains %}
+        pod-security.kubernetes.io/warn: restricted
+{%- endif %}
     retry:
       limit: 5
       backoff:
@@ -308,16 +319,31 @@ resources:
 {%- endfor %}
 """
 
+
+def server(kind: str, model_format: str, version: str, runtime: str, protocol: str, port: int) -> dict[str, Any]:
+    return {"kind": kind, "format": model_format, "version": version, "runtime": runtime, "protocol": protocol, "port": port}
+
+
 SERVERS = {
-    "sklearn": {"format": "sklearn", "version": "1", "runtime": "sklearnserver", "protocol": "v2", "port": 8080},
-    "xgboost": {"format": "xgboost", "version": "2", "runtime": "xgbserver", "protocol": "v2", "port": 8080},
-    "lightgbm": {"format": "lightgbm", "version": "4", "runtime": "lgbserver", "protocol": "v2", "port": 8080},
-    "onnx": {"format": "onnx", "version": "1", "runtime": "tritonserver", "protocol": "v2", "port": 8080},
-    "tensorflow": {"format": "tensorflow", "version": "2", "runtime": "tensorflow-serving", "protocol": "v1", "port": 8080},
-    "mlflow": {"format": "mlflow", "version": "2", "runtime": "mlserver", "protocol": "v2", "port": 8080},
+    "sklearn": server("sklearn", "sklearn", "1", "sklearnserver", "v2", 8080),
+    "xgboost": server("xgboost", "xgboost", "2", "xgbserver", "v2", 8080),
+    "lightgbm": server("lightgbm", "lightgbm", "4", "lgbserver", "v2", 8080),
+    "onnx": server("triton", "onnx", "1", "tritonserver", "v2", 8002),
+    "tensorflow": server("tfserving", "tensorflow", "2", "tensorflow-serving", "v1", 8080),
+    "mlflow": server("mlserver", "mlflow", "2", "mlserver", "v2", 8082),
 }
+HERE = Path(__file__).resolve().parent
+PROGRAMS = ("check_data.py", "gate.py", "register.py", "submit.py")
 TEXTS = {"meta": META, "endpoint": ENDPOINT, "secret": SECRET, "delivery": DELIVERY, "kustomization": KUSTOMIZATION}
-JINJA = jinja2.Environment(loader=jinja2.DictLoader(TEXTS), undefined=jinja2.StrictUndefined, autoescape=False)
+VERSION = "@version@"
+BURNS = (
+    ("1h", "5m", "14.4", ("critical", "2d2h")),
+    ("6h", "30m", "6", ("critical", "5d")),
+    ("1d", "2h", "3", ("warning", "10d")),
+    ("3d", "6h", "1", ("warning", "30d")),
+)
+LOADER = jinja2.ChoiceLoader([jinja2.DictLoader(TEXTS), jinja2.FileSystemLoader(HERE / "templates")])
+JINJA = jinja2.Environment(loader=LOADER, auto_reload=False, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
 
 
 def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -335,9 +361,9 @@ def fill(text: str, variables: dict[str, Any]) -> str:
     return text
 
 
-def project(spec: dict[str, Any], root: Path) -> None:
+def project(spec: dict[str, Any], file: str, root: Path) -> None:
     """Write the manifests of one project."""
-    shared = {"project": spec["name"], "owner": spec["owner"], "version": None}
+    shared = {"project": spec["name"], "owner": spec["owner"], "version": None, "extra": {}}
     repository = spec["platform"]["repository"]["url"]
     environments = []
     for env, entry in spec["environments"].items():
@@ -358,6 +384,15 @@ def project(spec: dict[str, Any], root: Path) -> None:
             )
             names.append(f"serving-{item}.yaml")
             (folder / names[-1]).write_text(text, encoding="utf-8")
+        general = {**shared, "env": env, "namespace": entry["namespace"], "storage": storage, "description": spec["description"]}
+        if "pipelines" in here:
+            for name, text in training(here, variables, general):
+                names.append(name)
+                (folder / name).write_text(text, encoding="utf-8")
+        for item, entry_ in here.get("monitoring", {}).items():
+            names.append(f"monitoring-{item}.yaml")
+            text = monitoring(here, item, entry_, {**general, "repository": repository, "file": file})
+            (folder / names[-1]).write_text(text, encoding="utf-8")
         if storage:
             store = spec["platform"]["secrets"]["externalSecrets"]["store"]
             names.append(f"secret-{storage}.yaml")
@@ -369,7 +404,7 @@ def project(spec: dict[str, Any], root: Path) -> None:
     delivery = root / "deploy" / "argocd"
     delivery.mkdir(parents=True, exist_ok=True)
     text = JINJA.get_template("delivery").render(
-        shared, repository=repository, description=spec["description"], environments=environments
+        shared, repository=repository, description=spec["description"], environments=environments, trains="pipelines" in spec
     )
     (delivery / f"{spec['name']}.yaml").write_text(text, encoding="utf-8")
 
@@ -406,10 +441,78 @@ def view(item: str, endpoint: dict[str, Any], model: dict[str, Any], variables: 
     }
 
 
+def training(here: dict[str, Any], variables: dict[str, Any], general: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return the files of the one pipeline: its objects, and the ConfigMap of programs and rules that its steps need."""
+    pipeline, thresholds = here["pipelines"]["train"], here["thresholds"]
+    rows = {**here["datasets"]["rows"], "uri": fill(here["datasets"]["rows"]["uri"], variables)}
+    files = dict(programs())
+    files["dataset-rows.json"] = JINJA.get_template("dataset.json.j2").render(rows=rows)
+    for name in ("rows-quality", "release"):
+        files[f"rules-{name}.json"] = JINJA.get_template("rules.json.j2").render(name=name, threshold=thresholds[name], share_of=share_of)
+    config = f"{here['name']}-runtime-{files_digest(files)}"
+    yield "runtime.yaml", JINJA.get_template("runtime.yaml.j2").render(general, item=here["name"], config=config, files=files)
+    text = JINJA.get_template("pipeline.yaml.j2").render(
+        general,
+        item="train",
+        model=pipeline["steps"]["register"]["register"],
+        pipeline=pipeline,
+        rows=rows,
+        registry=here["platform"]["registry"]["mlflow"],
+        config=config,
+        timeout=int(pipeline["timeout"].removesuffix("h")) * 3600,
+        digest=VERSION,
+    )
+    yield "pipeline-train.yaml", text.replace(VERSION, hashlib.sha256(text.encode()).hexdigest()[:12])
+
+
+@cache
+def programs() -> dict[str, str]:
+    """Return the programs that travel with a pipeline, as they stand in a manifest."""
+    folder = HERE.parent / "src" / "mlspec" / "runtime"
+    return {name: textwrap.indent((folder / name).read_text(encoding="utf-8"), "    ") for name in PROGRAMS}
+
+
+def files_digest(files: dict[str, str]) -> str:
+    digest = hashlib.sha256()
+    for name, text in sorted(files.items()):
+        digest.update(f"{name}\0{text}\0".encode())
+    return digest.hexdigest()[:8]
+
+
+def share_of(text: str) -> str:
+    """Return a share as a number: 2% is 0.02."""
+    return f"{Decimal(text.removesuffix('%')) / 100:f}"
+
+
+def monitoring(here: dict[str, Any], item: str, entry: dict[str, Any], general: dict[str, Any]) -> str:
+    """Return the rules, the PodMonitor and the dashboard of one endpoint."""
+    promise, rules = entry["slo"], here["thresholds"]["online"]["rules"]
+    allowed = 100 - Decimal(promise["availability"].removesuffix("%"))
+    latency, errors = rules
+    model = here["models"][here["serving"][item]["model"]]
+    uid = hashlib.sha256(f"{here['name']}/{general['env']}/{item}".encode()).hexdigest()[:24]
+    return JINJA.get_template("monitoring.yaml.j2").render(
+        general,
+        item=item,
+        model=model,
+        server=SERVERS[model["framework"]],
+        promise=promise,
+        allowed=allowed,
+        budget=allowed / 100,
+        burns=[(*burn, (Decimal(burn[2]) * allowed / 100).normalize(), *after) for *burn, after in BURNS],
+        latency=latency,
+        errors=errors,
+        slow=(Decimal(latency["max"].removesuffix("ms")) / 1000).normalize(),
+        share=share_of(errors["max"]),
+        tags=sorted({"mlspec", here["name"], general["env"], here["owner"]["team"]}),
+        uid=f"mlspec-{uid}",
+    )
+
+
 def main() -> None:
     root = Path(sys.argv[1])
     for file in sorted(root.glob("projects/*/mlspec.yaml")):
-        project(yaml.load(file.read_bytes(), Loader), root)
+        project(yaml.load(file.read_bytes(), Loader), file.relative_to(root).as_posix(), root)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ owner:
 
 platform:
   repository: {{url: https://git.fleet.example/{team}/{name}.git}}
-{secrets}
+{registry}{secrets}
 vars:
   bucket: {team}-models-dev
   domain: dev.fleet.example
@@ -61,6 +61,80 @@ ENDPOINT = """\
     access: {{from: [{caller}, web]}}
     env: {{LOG_LEVEL: info, REGION: "{region}"}}
 """
+DATA = """
+datasets:
+  rows:
+    description: What {subject} of {name} is learnt from.
+    uri: s3://${{vars.bucket}}/{name}/rows
+    format: parquet
+    version: {{snapshot: "{minor:04d}"}}
+    quality: rows-quality
+    schema:
+      id: {{type: string, key: true}}
+      amount: {{type: number, min: 0, max: {high}000}}
+      region: {{type: category, values: [eu, us, ap]}}
+      outcome: {{type: boolean, label: true}}
+
+pipelines:
+  train:
+    schedule: {{cron: "{minor} {hour} * * {day}", timezone: Europe/Berlin}}
+    image: ghcr.io/fleet-example/{subject}-train:{major}.{minor}@sha256:{image:064x}
+    parameters: {{depth: {high}, rate: 0.{low}5, seed: {number}}}
+    retries: {low}
+    timeout: {high}h
+    steps:
+      check:
+        check: rows-quality
+        data: rows
+      fit:
+        run: [python, -m, {subject}.fit, --rows, "${{inputs.rows}}", --model, "${{outputs.model}}", --depth, "${{params.depth}}",
+              --rate, "${{params.rate}}", --seed, "${{params.seed}}"]
+        inputs: {{rows: datasets.rows}}
+        outputs: {{model: model}}
+        after: [check]
+        resources: {{cpu: "{cpu}", memory: {memory}Gi}}
+      evaluate:
+        run: [python, -m, {subject}.evaluate, --model, "${{inputs.model}}", --rows, "${{inputs.rows}}", --metrics, "${{outputs.metrics}}"]
+        inputs: {{model: steps.fit.model, rows: datasets.rows}}
+        outputs: {{metrics: metrics}}
+      gate:
+        gate: release
+        metrics: steps.evaluate.metrics
+      register:
+        register: {subject}-0
+        model: steps.fit.model
+        after: [gate]
+
+"""
+RULES = """
+thresholds:
+"""
+RULES_OF_TRAINING = """\
+  rows-quality:
+    on: data
+    rules:
+    - {{metric: rows, min: {high}000}}
+    - {{metric: nullRatio, column: amount, max: {low}%}}
+  release:
+    on: evaluation
+    rules:
+    - {{metric: auc, min: 0.8{approvals}}}
+    - {{metric: recall, min: 0.7{low}}}
+"""
+RULES_OF_TRAFFIC = """\
+  online:
+    on: live
+    rules:
+    - {{metric: latency, quantile: 0.95, max: {high}0ms, window: 5m}}
+    - {{metric: errorRate, max: {low}%, window: 5m}}
+"""
+MONITORING = """
+monitoring:
+  {subject}-0:
+    slo: {{availability: 99.{low}%, window: 30d}}
+    alerts: [online]
+    dashboard: true
+"""
 EXTRAS = (
     "",
     "    rollout: {{strategy: canary, steps: [10, 50], pause: 15m}}\n",
@@ -72,6 +146,7 @@ EXTRAS = (
 
 def spec(number: int) -> str:
     """Return the text of one project's spec."""
+    trains, watched = number % 2 == 0, number % 5 < 3
     subject, team = SUBJECTS[number % len(SUBJECTS)], TEAMS[number % len(TEAMS)]
     facts = {
         "number": number,
@@ -87,6 +162,10 @@ def spec(number: int) -> str:
         "most": 2 + number % 5,
         "major": 1 + number % 9,
         "minor": number % 17,
+        "hour": number % 24,
+        "day": number % 7,
+        "image": number * 7919,
+        "registry": "  registry: {mlflow: http://mlflow.mlops.svc:5000}\n" if trains else "",
         "secrets": "  secrets: {externalSecrets: {store: vault}}\n  storage: {secret: model-store}\n" if number % 3 == 0 else "",
     }
     made = [HEAD.format(**facts)]
@@ -96,6 +175,14 @@ def spec(number: int) -> str:
     for at in range(endpoints):
         text = ENDPOINT + EXTRAS[(number + at) % len(EXTRAS)]
         made += [text.format(at=at, caller=TEAMS[(number + at + 1) % len(TEAMS)], **facts)]
+    if trains:
+        made.append(DATA.format(**facts))
+    if trains or watched:
+        made.append(RULES)
+    if trains:
+        made.append(RULES_OF_TRAINING.format(**facts))
+    if watched:
+        made += [RULES_OF_TRAFFIC.format(**facts), MONITORING.format(**facts)]
     return "".join(made)
 
 
