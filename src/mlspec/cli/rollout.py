@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlspec.cli.console import Console, compiling, examples, speaking
+from mlspec.cli.driving import drive
 
 if TYPE_CHECKING:
+    from mlspec.cli.committing import Done
     from mlspec.cli.rebuilding import Live
     from mlspec.cli.stepping import Order, Step
     from mlspec.rollout import Rollout
@@ -204,36 +206,52 @@ def _write(console: Console, order: Order, *, verbose: bool) -> int:
 def _commit(
     console: Console, order: Order, *, push: bool, remote: str, author_name: str | None, author_email: str | None, verbose: bool
 ) -> int:
-    """Make a step in a commit of its own, again where somebody was faster, unless it was the rollout that moved."""
-    from mlspec.cli import committing
+    """Make a step in a commit of its own, and say so."""
     from mlspec.cli.commit import tell
+
+    done, step = commit_step(order, source=None, remote=remote if push else None, author=(author_name, author_email))
+    tell(console, done, verbose=verbose)
+    console.say(step.text)
+    return 0
+
+
+def commit_step(
+    order: Order, *, source: str | None, remote: str | None, author: tuple[str | None, str | None], expected: Rollout | None = None
+) -> tuple[Done, Step]:
+    """Make a step in a commit of its own, again where somebody was faster, unless it was the rollout that moved (Unable, status 4).
+
+    ``expected`` is the rollout as it was when the step was decided upon.
+    """
+    from mlspec.cli import committing
     from mlspec.cli.stepping import find_step
     from mlspec.diagnostics import Unable
 
     made: list[Step] = []
+    seen = [expected] if expected else []
 
     def facts(spec: Path) -> tuple[Live, str]:
         step = find_step(order._replace(spec=spec))
-        if made and made[0].before != step.before:
+        if seen and seen[0] != step.before:
             raise Unable("somebody else has moved this rollout in the meantime", "look again: mlspec rollout status", status=4)
-        made[:] = [step]
+        seen[:], made[:] = [step.before], [step]
         return step.live, step.text
 
     done = committing.carry_out(
         committing.Order(
             paths=(order.spec,),
-            source=None,
+            source=source,
             target=None,
             propose=False,
-            remote=remote if push else None,
+            remote=remote,
             message=None,
-            author=(author_name, author_email),
+            author=author,
             overwrite_edits=False,
             crds=order.crds.absolute() if order.crds else None,
             templates=order.templates.absolute() if order.templates else None,
             step=facts,
         )
     )
-    tell(console, done, verbose=verbose)
-    console.say(made[0].text)
-    return 0
+    return done, made[0]
+
+
+command.add_command(drive)
