@@ -4,15 +4,16 @@
 
 Compiles the examples, and the specs of DIR/design/north-star for the default platform, each into a repository of its own. A real
 Kubernetes API server takes every object (strict, applied, read back), a real Argo CD syncs every tree; kube-score, checkov,
-kubernetes-validate, promtool, amtool, KFP's protobuf, actionlint, zizmor and check-jsonschema read what is theirs to read. Judges
-are looked for below $MLSPEC_JUDGES (~/.cache/mlspec-judges), beside this Python and on the path; one that is not here is skipped,
-and the table says so. What linters find is right only when scripts/waivers.yaml gives the reason. Exits 1 when a case does not
-compile, a judge objects, or a waiver is not needed.
+kubernetes-validate, promtool, amtool, KFP's protobuf, actionlint, zizmor and check-jsonschema read what is theirs to read; tests that
+are marked conformance ask them more. Judges are looked for below $MLSPEC_JUDGES (~/.cache/mlspec-judges), beside this Python and on the
+path; one that is not here is skipped, and the table says so. What linters find is right only when scripts/waivers.yaml gives the reason.
+Exits 1 when a case does not compile, a judge objects, or a waiver is not needed.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import pathlib
 import re
@@ -25,7 +26,7 @@ from functools import partial
 
 import yaml
 
-from judges.bench import Case, Skipped, Verdict
+from judges.bench import Case, Skipped, Verdict, run
 from judges.ci import actionlint, schema, zizmor
 from judges.cluster import Servers
 from judges.core import kubernetes_validate
@@ -36,6 +37,7 @@ from judges.waivers import FILE, Waivers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 URL = "https://git.example/acme/models.git"
+TESTS = "(tests)"
 Judge = Callable[[list[Case]], Iterator[Verdict | Skipped]]
 
 
@@ -83,7 +85,22 @@ def judges(servers: Servers, waivers: Waivers) -> dict[str, Judge]:
         "checkov": partial(checkov, waivers=waivers),
         "kube-apiserver": servers.kubernetes,
         "Argo CD": servers.argo_cd,
+        "pytest": tests,
     }
+
+
+def tests(cases: list[Case]) -> Iterator[Verdict | Skipped]:
+    """Run the tests that ask judges questions of their own, such as when an alert fires."""
+    if importlib.util.find_spec("pytest") is None:
+        yield Skipped("pytest", "this Python has no pytest")
+        return
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "MLSPEC_CONFORMANCE": "1"}
+    itself = "tests/test_conformance.py::test_outside_judges_find_nothing"
+    command = [sys.executable, "-m", "pytest", "-m", "conformance", "-rs", "-p", "no:cacheprovider", "--deselect", itself]
+    done = run([*command, "tests"], surroundings, ROOT)
+    lines = done.stdout.strip().splitlines() or done.stderr.splitlines() or ["it said nothing"]
+    yield from (Skipped("pytest", line.removeprefix("SKIPPED ")) for line in lines if line.startswith("SKIPPED "))
+    yield Verdict(TESTS, "pytest", lines[-1], lines, done.returncode == 0)
 
 
 def prepare(folder: pathlib.Path, shared: pathlib.Path) -> Iterator[Case]:
@@ -112,7 +129,7 @@ Plain.yaml_implicit_resolvers = {
     first: [(tag, words) for tag, words in rules if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-Plain.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false"), list("tf"))
+Plain.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
 
 
 def whole(spec: dict) -> dict:
@@ -150,8 +167,8 @@ def show(said: list[Verdict | Skipped]) -> int:
     for one in skipped:
         print(f"skip  {'all':{width}}  {one.judge:19}  {one.why}")
     wrong = sum(not verdict.good for verdict in verdicts)
-    cases = {verdict.case for verdict in verdicts} - {FILE.name}
-    print(f"{len(cases)} cases, {len(verdicts)} verdicts, {wrong} not good, {len(skipped)} judges skipped")
+    cases = {verdict.case for verdict in verdicts} - {FILE.name, TESTS}
+    print(f"{len(cases)} cases, {len(verdicts)} verdicts, {wrong} not good, {len(skipped)} skipped")
     return int(bool(wrong) or not verdicts)
 
 

@@ -54,6 +54,7 @@ class Sent(NamedTuple):
     object: dict[str, Any]
 
 
+Done = subprocess.CompletedProcess[str]
 HOME = pathlib.Path(os.environ.get("MLSPEC_JUDGES", pathlib.Path.home() / ".cache" / "mlspec-judges"))
 PLACES = [HOME / "bin", HOME / "venv" / "bin", HOME / "venv-checkov" / "bin", HOME, pathlib.Path(sys.executable).parent]
 
@@ -68,9 +69,10 @@ def absent(name: str) -> Skipped:
     return Skipped(name, f"{name} is not here; put it on the path, or into bin/ of a folder that MLSPEC_JUDGES names")
 
 
-def run(command: list[str], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a judge to its end. It gets no terminal and no network of ours to learn from."""
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment or {**os.environ, "NO_COLOR": "1"})
+def run(command: list[str], environment: dict[str, str] | None = None, folder: pathlib.Path | None = None) -> Done:
+    """Run a judge to its end and return what it printed."""
+    surroundings = {**(environment or os.environ), "NO_COLOR": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=surroundings, cwd=folder)
 
 
 def verdict(case: Case, judge: str, looked: str, problems: list[str]) -> Verdict:
@@ -79,7 +81,7 @@ def verdict(case: Case, judge: str, looked: str, problems: list[str]) -> Verdict
     return Verdict(case.name, judge, said, problems, not problems)
 
 
-def lines_of(done: subprocess.CompletedProcess[str]) -> list[str]:
+def lines_of(done: Done) -> list[str]:
     """Return what a judge printed when it was not content."""
     return [line for line in (done.stdout + done.stderr).splitlines() if line.strip()] if done.returncode else []
 

@@ -1,4 +1,7 @@
-"""Read pipeline versions (JSON on stdin) with KFP's protobuf and print what is wrong; run by the Python that has kfp-pipeline-spec."""
+"""Read pipeline versions (JSON on stdin) with KFP's protobuf and print what is wrong; run by the Python that has kfp-pipeline-spec.
+
+With --known it says which messages that Python has: those of pipelines, and those of pods when kfp-kubernetes is there.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 
 def main() -> int:
+    if sys.argv[1:] == ["--known"]:
+        print("pipelines", "pods" if kubernetes() else "")
+        return 0
     problems = [f"{spec['name']}: {problem}" for spec in json.load(sys.stdin) for problem in faults(spec)]
     for problem in problems:
         print(problem)

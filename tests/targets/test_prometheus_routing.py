@@ -11,8 +11,11 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
 from prometheus_sample import objects_of, plan_of, sample
 
+from judges.alertmanager import lowered
 from mlspec.diagnostics import Rejected
 from mlspec.target import Rendering
 from mlspec.targets.prometheus.routing import RoutingView
@@ -36,53 +39,6 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(folder):
     return routing(sample(), folder)
-
-
-def snake(name):
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
-
-
-def converted(made, default="cluster"):
-    """Return alertmanager.yml as the operator (0.93) makes it of the object; secrets are read, so a stand-in is put there."""
-    space = made["metadata"]["namespace"]
-    prefix = f"{space}/{made['metadata']['name']}/"
-
-    def matcher(entry):
-        return f'{entry["name"]}{entry["matchType"]}"{entry["value"]}"'
-
-    def route(entry, top=False):
-        out = {snake(key): value for key, value in entry.items() if key not in ("receiver", "matchers", "routes")}
-        out["receiver"] = prefix + entry["receiver"]
-        out["matchers"] = [matcher(one) for one in entry.get("matchers", [])] + ([f'namespace="{space}"'] if top else [])
-        out["routes"] = [route(child) for child in entry.get("routes", [])]
-        if top:
-            out["continue"] = True
-        return out
-
-    def setting(name, value):
-        secret = name in ("urlSecret", "apiURL")
-        return {"urlSecret": "url", "apiURL": "api_url"}.get(name, snake(name)), "http://stand.in" if secret else value
-
-    def receiver(entry):
-        made = {
-            snake(key): [dict(setting(*item) for item in one.items()) for one in value] for key, value in entry.items() if key != "name"
-        }
-        return {"name": prefix + entry["name"], **made}
-
-    spec = made["spec"]
-    return {
-        "global": {"smtp_smarthost": "mail:25", "smtp_from": "am@example.org"},
-        "route": {"receiver": default, "routes": [route(spec["route"], top=True)]},
-        "receivers": [{"name": default}, *map(receiver, spec["receivers"])],
-        "inhibit_rules": [
-            {
-                "source_matchers": [*map(matcher, rule["sourceMatch"]), f'namespace="{space}"'],
-                "target_matchers": [*map(matcher, rule["targetMatch"]), f'namespace="{space}"'],
-                "equal": rule["equal"],
-            }
-            for rule in spec.get("inhibitRules", [])
-        ],
-    }
 
 
 def reached(config, folder, **labels):
@@ -119,11 +75,11 @@ RETRAIN = {"mlspec_action": "retrain", "mlspec_pipeline": "train"}
     ],
 )
 def test_reaches(whole, folder, labels, receivers):
-    assert reached(converted(whole), folder, **labels) == receivers
+    assert reached(lowered(whole), folder, **labels) == receivers
 
 
 def test_without_anyone_to_tell_only_what_starts_a_pipeline_is_taken(folder):
-    config = converted(routing(sample(**{"monitoring.rank.notify": None}), folder))
+    config = lowered(routing(sample(**{"monitoring.rank.notify": None}), folder))
     assert reached(config, folder, severity="critical") == ["cluster"]
     assert reached(config, folder, severity="critical", **RETRAIN) == ["retrain-train"]
 
