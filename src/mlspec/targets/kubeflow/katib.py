@@ -60,7 +60,7 @@ def experiment(plan: Plan, pipeline: str, step: str) -> dict[str, Any]:
             "maxTrialCount": tune.trials.max,
             "maxFailedTrialCount": tune.trials.failed,
             "resumePolicy": "Never",
-            "parameters": [_parameter(name, search) for name, search in tune.search.items()],
+            "parameters": [_parameter(name, search) for name, search in sorted(tune.search.items())],
             "metricsCollectorSpec": {
                 "collector": {"kind": "StdOut"},
                 "source": {"filter": {"metricsFormat": [rf"(?:^|[^\w-])({tune.objective.metric})\s*=\s*({NUMBER})"]}},
@@ -68,7 +68,7 @@ def experiment(plan: Plan, pipeline: str, step: str) -> dict[str, Any]:
             "trialTemplate": {
                 "primaryContainerName": CONTAINER,
                 "retain": False,
-                "trialParameters": [{"name": name, "reference": name} for name in tune.search if name in _read(remote)],
+                "trialParameters": [{"name": name, "reference": name} for name in sorted(tune.search) if name in _read(remote)],
                 "trialSpec": _trial(remote),
             },
         },

@@ -152,7 +152,7 @@ class JobView(View):
         made: dict[str, Any] = {"window": _DAY}
         columns = inputs(self._plan, self._endpoint)
         if columns:
-            made["columns"] = columns
+            made["columns"] = sorted(columns)
         if self._task == "bias":
             bias = self._monitor.bias
             made |= {"across": bias.across, "metric": bias.metric, "maxGap": plain(ratio(bias.maxGap))}

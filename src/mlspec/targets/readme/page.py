@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from heapq import heappop, heappush
 from typing import Any
 
+from mlspec.checks.order import step_edges
 from mlspec.plan.node import Node
 from mlspec.plan.plan import Plan
 from mlspec.plan.versions import versions
@@ -91,7 +93,7 @@ class PageView(View):
             if entry.expose
             else f"http://{name}-predictor.{plan.namespace}.svc",
             "rollout": rollout.strategy,
-            "traffic": ", ".join(f"{percent} % to {other}" for other, percent in entry.split.items()) if entry.split else "",
+            "traffic": ", ".join(f"{percent} % to {other}" for other, percent in sorted(entry.split.items())) if entry.split else "",
             "shadow": entry.shadow.model if entry.shadow else "",
         }
 
@@ -127,7 +129,9 @@ class PageView(View):
             ("Outputs", _signature(entry.signature.outputs if entry.signature else None)),
             (
                 "Hyperparameters",
-                ", ".join(f"{key} = {spell(value)}" for key, value in entry.hyperparameters.items()) if entry.hyperparameters else None,
+                ", ".join(f"{key} = {spell(value)}" for key, value in sorted(entry.hyperparameters.items()))
+                if entry.hyperparameters
+                else None,
             ),
         ]
         card = entry.card
@@ -158,8 +162,8 @@ class PageView(View):
         return [self._dataset(name, entry) for name, entry in sorted(self._node.datasets.items())]
 
     def _dataset(self, name: str, entry: Node) -> Row:
-        refresh = ", ".join(f"{key} {spell(value)}" for key, value in entry.refresh.items()) if entry.refresh else ""
-        splits = ", ".join(f"{key} {spell(value)}" for key, value in entry.splits.items()) if entry.splits else ""
+        refresh = ", ".join(f"{key} {spell(value)}" for key, value in sorted(entry.refresh.items())) if entry.refresh else ""
+        splits = ", ".join(f"{key} {spell(value)}" for key, value in sorted(entry.splits.items())) if entry.splits else ""
         facts = [
             ("Where", self._each(lambda node: node.datasets[name] and node.datasets[name].uri)),
             ("Format", entry.format),
@@ -170,7 +174,7 @@ class PageView(View):
             ("Retention", entry.retention),
             ("Splits", splits),
         ]
-        columns = [{"name": column, "about": _column(about)} for column, about in entry.schema.items()] if entry.schema else []
+        columns = [{"name": column, "about": _column(about)} for column, about in sorted(entry.schema.items())] if entry.schema else []
         return {
             "name": name,
             "description": spell(entry.description),
@@ -221,7 +225,13 @@ class PageView(View):
                 else []
             )
             when += [f"{key} {value}" for trigger in entry.on or [] for key, value in trigger.items()]
-            made.append({"name": name, "when": "; ".join(when) or "on request", "steps": ", ".join(entry.steps)})
+            made.append(
+                {
+                    "name": name,
+                    "when": "; ".join(when) or "on request",
+                    "steps": ", ".join(_in_order(entry.steps, self._plans[-1].tree, name)),
+                }
+            )
         return made
 
     @property
@@ -266,7 +276,7 @@ def _signature(fields: Node | None) -> str:
     if not fields:
         return ""
     return ", ".join(
-        f"{name}: {value.type}{value.shape}" if isinstance(value, Node) else f"{name}: {value}" for name, value in fields.items()
+        f"{name}: {value.type}{value.shape}" if isinstance(value, Node) else f"{name}: {value}" for name, value in sorted(fields.items())
     )
 
 
@@ -274,6 +284,25 @@ def _column(about: Node) -> str:
     flags = [flag for flag in ("pii", "protected", "label", "key", "unique", "nullable") if about[flag]]
     bounds = [f"{key} {spell(about[key])}" for key in ("min", "max", "values") if about[key] is not None]
     return "; ".join([about.type, *bounds, *flags, *([about.description] if about.description else [])])
+
+
+def _in_order(steps: Node, tree: Mapping[str, Any], pipeline: str) -> list[str]:
+    """Return the steps of a pipeline as they can run: each after what it needs, by name where that says nothing."""
+    edges = step_edges(tree["pipelines"][pipeline]["steps"], ())
+    left = {step: {need for need, _ in edges[step]} for step in steps}
+    followers: dict[str, list[str]] = {}
+    for step, needs in left.items():
+        for need in needs:
+            followers.setdefault(need, []).append(step)
+    ready = sorted(step for step, needs in left.items() if not needs)
+    made: list[str] = []
+    while ready:
+        made.append(heappop(ready))
+        for follower in followers.get(made[-1], ()):
+            left[follower].remove(made[-1])
+            if not left[follower]:
+                heappush(ready, follower)
+    return made
 
 
 def _pin(dataset: Node) -> str:
