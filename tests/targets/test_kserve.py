@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mlspec.__main__ import main
 from mlspec.compiler import Request, compile_specs
 
 SPEC = """
@@ -265,8 +266,11 @@ def test_a_second_version_stands_beside_the_first(tmp_path):
         ("rank-rank-b-transformer", 20),
     ]
     assert second.projects[0].lock.live["live/rank"] == {
-        **{"version": "1.4.0", "uri": "s3://shop/rank/1.4.0"},
-        **{"canary": "1.5.0", "canaryUri": "s3://shop/rank/1.5.0", "step": 0},
+        "version": "1.4.0",
+        "uri": "s3://shop/rank/1.4.0",
+        "canary": "1.5.0",
+        "canaryUri": "s3://shop/rank/1.5.0",
+        "step": 0,
     }
     (tmp_path / "mlspec.lock").write_bytes(emit_project_lock(second.projects[0]))
     assert objects(compiled(tree, tmp_path)) == made
@@ -279,3 +283,39 @@ def test_examples_of_the_north_star_when_they_are_there():
     outcome = compile_specs(Request((folder / "minimal.yaml",)))
     assert [d.code for d in outcome.diagnostics] == []
     assert len(outcome.projects) == 1
+
+
+KNATIVE = """
+apiVersion: mlspec.dev/v1
+name: shop
+owner: {team: search}
+platform: {serving: {kserve: {mode: knative}}}
+models: {rank: {framework: xgboost, version: VERSION, uri: s3://shop/rank/VERSION}}
+serving: {rank: {model: rank, rollout: {strategy: canary, steps: [20, 60]}, expose: {host: rank.shop.example}}}
+"""
+
+
+def test_with_knative_a_canary_is_a_revision_of_the_one_service(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    for version, steps in (("1.0.0", []), ("1.1.0", ["advance", "advance"])):
+        (tmp_path / "mlspec.yaml").write_text(KNATIVE.replace("VERSION", version), encoding="utf-8")
+        assert main(["compile", "--quiet"]) == 0
+        seen.append(services(tmp_path))
+        for step in steps:
+            assert main(["rollout", step, "rank", "--env", "default"]) == 0
+            seen.append(services(tmp_path))
+    assert seen == [
+        [("rank", "s3://shop/rank/1.0.0", None)],
+        [("rank", "s3://shop/rank/1.1.0", 20)],
+        [("rank", "s3://shop/rank/1.1.0", 60)],
+        [("rank", "s3://shop/rank/1.1.0", None)],
+    ]
+
+
+def services(root):
+    """Return name, artifact and share of each InferenceService."""
+    objects = yaml.safe_load_all((root / "deploy/shop/default/serving-rank.yaml").read_text(encoding="utf-8"))
+    found = [obj for obj in objects if obj["kind"] == "InferenceService"]
+    predictors = [(obj["metadata"]["name"], obj["spec"]["predictor"]) for obj in found]
+    return [(name, predictor["model"]["storageUri"], predictor.get("canaryTrafficPercent")) for name, predictor in predictors]

@@ -11,7 +11,7 @@ from mlspec.targets.kserve.graph import GraphView
 from mlspec.targets.kserve.limits import check
 from mlspec.targets.kserve.service import ServiceView
 from mlspec.targets.kserve.traffic import DomainView, RouteView
-from mlspec.targets.kserve.version import live, versions
+from mlspec.targets.kserve.version import Version, live, versions
 
 
 def render(plan: Plan) -> Iterator[Rendering]:
@@ -30,7 +30,7 @@ def render(plan: Plan) -> Iterator[Rendering]:
 
 def _endpoint(plan: Plan, name: str, file: str) -> Iterator[Rendering]:
     entry = plan.node.serving[name]
-    standing = versions(plan, name)
+    standing = _standing(plan, name)
     yield Rendering("kserve/service-account.yaml.j2", AccountView(plan, name, standing), file)
     yield Rendering("kserve/network-policy.yaml.j2", PolicyView(plan, name, standing), file)
     for version in standing:
@@ -46,6 +46,18 @@ def _endpoint(plan: Plan, name: str, file: str) -> Iterator[Rendering]:
             for version in standing:
                 if version.role == "canary":
                     yield Rendering("kserve/http-route.yaml.j2", RouteView(plan, name, standing, version), file)
+
+
+def _standing(plan: Plan, name: str) -> list[Version]:
+    """Return the versions that are an InferenceService each.
+
+    With Knative a canary is a newer revision of the one InferenceService, which KServe gives `canaryTrafficPercent` of the traffic.
+    """
+    made = versions(plan, name)
+    if not _is_knative(plan):
+        return made
+    newest = next((version for version in made if version.role == "canary"), made[0])
+    return [newest._replace(name=made[0].name, role="stable")]
 
 
 def _graph(plan: Plan, name: str, file: str) -> Iterator[Rendering]:
