@@ -17,8 +17,6 @@ PAGES = [page.relative_to(ROOT).as_posix() for page in pages()]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"(?:^|[|;&(] *)mlspec ([a-z][a-z-]*)(?: ([a-z]+))?")
 FORBIDDEN = [r"/work\b", r"/tmp/v\b", r"/root\b", r"\bpypi\.org", r"\bproxy\.golang", r"\bregistry\.npmjs", r"\bfiles\.pythonhosted"]
-LATER: set[str] = set()
-"""Commands that texts speak of and that are not there yet."""
 
 
 def text_of(page: str) -> str:
@@ -63,8 +61,6 @@ def test_commands_exist(page: str) -> None:
     shown = [run.command for block in blocks(text) if block.language == "console" for run in runs(block)]
     for code in [*inline, *shown]:
         for name, sub in COMMAND.findall(code):
-            if name in LATER:
-                continue
             command = PROGRAM.get_command(context, name)
             assert command is not None, f"mlspec {name}"
             if isinstance(command, click.Group) and sub:
