@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from mlspec.checks.directions import better
 from mlspec.checks.steps import Tree
@@ -185,7 +186,7 @@ def unreadable_reference(subject: Subject) -> Iterator[Found]:
           m: {alerts: [drifted], drift: {against: rows, current: s3://d/requests, every: 1h, image: "ghcr.io/a/b:1.0.0"}}
     """
     for endpoint, entry in subject.monitoring.items():
-        against = (entry.get("drift") or {}).get("against")
+        against: Any = (entry.get("drift") or {}).get("against")
         dataset = subject.datasets.get(against) if against is not None else None
         if dataset is not None and dataset.get("format", COMPARABLE[0]) not in COMPARABLE:
             yield Found(
@@ -219,7 +220,7 @@ def ks_on_words(subject: Subject) -> Iterator[Found]:
           m: {alerts: [drifted], drift: {against: rows, current: s3://d/requests, every: 1h, image: "ghcr.io/a/b:1.0.0"}}
     """
     for entry in subject.monitoring.values():
-        against = (entry.get("drift") or {}).get("against")
+        against: Any = (entry.get("drift") or {}).get("against")
         columns = (subject.datasets.get(against) or {}).get("schema") or {} if against is not None else {}
         for name in entry.get("alerts") or ():
             threshold = subject.thresholds.get(name)
