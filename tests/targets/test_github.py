@@ -1,6 +1,7 @@
 """The workflow of GitHub Actions: what it may do, who owns it, and its shell, run for real against a bare remote."""
 
 import base64
+import gzip
 import json
 import os
 import re
@@ -10,16 +11,19 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qs
 
+import click
 import pytest
 import yaml
 
 from mlspec.__main__ import main
-from mlspec.cli import COMMANDS
+from mlspec.cli import program
 from mlspec.compiler import Request, compile_specs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FILE = ".github/workflows/mlspec.yml"
+FILE, APPROVALS, ROLLOUTS = FILES = [f".github/workflows/mlspec{more}.yml" for more in ("", "-approvals", "-rollout")]
 SPEC = """\
 apiVersion: mlspec.dev/v1
 name: iris
@@ -59,12 +63,17 @@ def workflow(folder, text=SPEC):
     return read(folder)
 
 
-def read(folder):
-    return yaml.load((folder / FILE).read_text(), yaml.BaseLoader)
+def read(folder, file=FILE):
+    return yaml.load((folder / file).read_text(), yaml.BaseLoader)
 
 
-def steps(flow):
-    return [step for job in flow["jobs"].values() for step in job["steps"]]
+def everything(folder):
+    """Return the jobs of all workflows."""
+    return {name: job for file in FILES for name, job in read(folder, file)["jobs"].items()}
+
+
+def steps(jobs):
+    return [step for job in jobs.values() for step in job["steps"]]
 
 
 def codes(*paths):
@@ -76,47 +85,114 @@ def codes(*paths):
 
 def test_rights_are_the_least(tmp_path):
     flow = workflow(tmp_path / "r")
-    assert flow["permissions"] == {}
-    assert {name: job["permissions"] for name, job in flow["jobs"].items()} == {
+    assert all(read(tmp_path / "r", file)["permissions"] == {} for file in FILES)
+    jobs = everything(tmp_path / "r")
+    assert {name: job["permissions"] for name, job in jobs.items()} == {
         "validate": {"contents": "read"},
         "tree": {"contents": "read"},
+        "ratchet": {"contents": "read"},
+        "plan": {"contents": "read"},
+        "comment": {"pull-requests": "write"},
         "commit": {"contents": "write"},
         "prepare": {"actions": "read", "contents": "read"},
         "promote": {"contents": "write"},
+        "count": {"contents": "read", "pull-requests": "read"},
+        "say": {"statuses": "write"},
+        "look": {"contents": "read"},
+        "rollout": {"contents": "write"},
     }
     assert sorted(flow["on"]) == ["merge_group", "pull_request", "push", "workflow_dispatch"]
-    assert all(int(job["timeout-minutes"]) <= 20 for job in flow["jobs"].values())
+    assert sorted(read(tmp_path / "r", APPROVALS)["on"]) == ["merge_group", "pull_request", "pull_request_review"]
+    assert sorted(read(tmp_path / "r", ROLLOUTS)["on"]) == ["schedule"]
+    assert all(int(job["timeout-minutes"]) <= 20 for job in jobs.values())
     assert flow["jobs"]["promote"]["environment"] == "${{ inputs.to }}"
     assert flow["jobs"]["promote"]["needs"] == "prepare"
 
 
+def test_secrets_are_those_of_an_environment_and_of_one_step(tmp_path):
+    workflow(tmp_path / "r")
+    jobs = everything(tmp_path / "r")
+    assert {name for name, job in jobs.items() if "secrets." in json.dumps(job)} == {"rollout"}
+    assert jobs["rollout"]["environment"] == "mlspec-rollout"
+    assert sum("secrets." in json.dumps(step) for step in steps(jobs)) == 1
+
+
+def test_who_may_write_words_has_nothing_of_the_repository(tmp_path):
+    """A token that comments or sets a status is on no machine that has installed, compiled or checked out anything."""
+    workflow(tmp_path / "r")
+    for name in ("comment", "say"):
+        job = everything(tmp_path / "r")[name]
+        assert [step["name"] for step in job["steps"]][:-1] == ["Set up Python"]
+        assert job["steps"][-1]["shell"] == "python"
+        assert "head.repo.full_name == github.repository" in job["if"]
+
+
 def test_no_expression_stands_in_a_script(tmp_path):
-    flow = workflow(tmp_path / "r")
-    scripts = [step["run"] for step in steps(flow) if "run" in step]
+    workflow(tmp_path / "r")
+    scripts = [step["run"] for step in steps(everything(tmp_path / "r")) if "run" in step]
     assert scripts
     assert not any("${{" in script for script in scripts)
 
 
 def test_actions_are_pinned_and_say_their_version(tmp_path):
     workflow(tmp_path / "r")
-    used = re.findall(r"^ +uses: (.*)$", (tmp_path / "r" / FILE).read_text(), re.MULTILINE)
+    text = "".join((tmp_path / "r" / file).read_text() for file in FILES)
+    used = re.findall(r"^ +uses: (.*)$", text, re.MULTILINE)
     assert used
     assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line) for line in used)
 
 
 def test_no_token_is_left_on_the_disk(tmp_path):
-    checkouts = [step for step in steps(workflow(tmp_path / "r")) if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 5
-    assert all(step["with"] == {"persist-credentials": "false"} for step in checkouts)
+    workflow(tmp_path / "r")
+    checkouts = [step for step in steps(everything(tmp_path / "r")) if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) == 10
+    assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
+    assert all(set(step["with"]) <= {"persist-credentials", "fetch-depth"} for step in checkouts)
 
 
-def test_every_command_exists(tmp_path):
-    said = "\n".join(step["run"] for step in steps(workflow(tmp_path / "r")) if "run" in step)
-    used = set(re.findall(r"(?:^|&& |run: )mlspec ([a-z]+)", said, re.MULTILINE))
-    assert {"validate", "check", "compile", "gate"} <= used
-    if "gate" not in COMMANDS:
-        pytest.xfail("mlspec gate is still to come")
-    assert used <= set(COMMANDS)
+def test_the_token_is_in_the_step_that_needs_it(tmp_path):
+    workflow(tmp_path / "r")
+    holding = {
+        (name, step["name"]) for name, job in everything(tmp_path / "r").items() for step in job["steps"] if "github.token" in str(step)
+    }
+    assert holding == {
+        ("comment", "Comment on the pull request, or edit the comment"),
+        ("commit", "Compile and commit"),
+        ("prepare", "Check that somebody has to approve"),
+        ("prepare", "Show what the promotion would do"),
+        ("promote", "Promote what was approved"),
+        ("count", "Count who approved"),
+        ("say", "Say whether enough people approve"),
+        ("look", "Look for a rollout that is under way"),
+        ("rollout", "Ask the gates, and move the rollouts"),
+    }
+
+
+def lines(jobs):
+    """Return every call of mlspec in a script, as words; what stands for a value of the run's is a word of its own."""
+    for step in steps(jobs):
+        for said in re.findall(r"(?:^ *|&& |with_token |\$\(|\bif )mlspec (.+)", step.get("run", ""), re.MULTILINE):
+            line = re.sub(r'"\$\([^()]*\)"|"\./\$\w+"|"\$\w+/\w+"|"\$\w+"', "word", said).replace('"${only[@]}"', "--only word")
+            yield re.split(r" (?:\|\||&&|[12]?>)|\)", line)[0].split()
+
+
+def test_every_call_of_mlspec_is_one_that_there_is(tmp_path):
+    """Each is parsed by click: the command, its options and its arguments exist."""
+    workflow(tmp_path / "r")
+    called = [line for line in lines(everything(tmp_path / "r")) if line != ["--version"]]
+    assert {line[0] for line in called} == {"validate", "gate", "check", "compile", "diff", "commit", "promote", "approvals", "rollout"}
+    assert len(called) >= 12
+    for line in called:
+        found = program.get_command(click.Context(program), line[0])
+        rest = line[1:]
+        while isinstance(found, click.Group):
+            found, rest = found.get_command(click.Context(found), rest[0]), rest[1:]
+        context = click.Context(found, resilient_parsing=True)
+        parsed, left, _ = found.make_parser(context).parse_args(list(rest))
+        assert left == [], line
+        for option in found.params:
+            if isinstance(option.type, click.Choice) and isinstance(parsed.get(option.name), str):
+                assert parsed[option.name] in option.type.choices, line
 
 
 # The settings
@@ -124,15 +200,17 @@ def test_every_command_exists(tmp_path):
 
 def test_settings_reach_every_job(tmp_path):
     text = SPEC.replace("ci: [github]", "ci: [{github: {runner: 'self-hosted, linux', install: \"true # a: 'b'\\nmlspec --version\"}}]")
-    flow = workflow(tmp_path / "r", text)
-    assert {json.dumps(job["runs-on"]) for job in flow["jobs"].values()} == {'["self-hosted", "linux"]'}
-    assert {step["run"] for step in steps(flow) if step["name"] == "Install mlspec"} == {"true # a: 'b'\nmlspec --version\n"}
+    workflow(tmp_path / "r", text)
+    jobs = everything(tmp_path / "r")
+    assert {json.dumps(job["runs-on"]) for job in jobs.values()} == {'["self-hosted", "linux"]'}
+    assert {step["run"] for step in steps(jobs) if step["name"] == "Install mlspec"} == {"true # a: 'b'\nmlspec --version\n"}
 
 
 def test_the_version_that_compiled_is_installed(tmp_path):
     from mlspec import __version__
 
-    installs = {step["run"] for step in steps(workflow(tmp_path / "r")) if step["name"] == "Install mlspec"}
+    workflow(tmp_path / "r")
+    installs = {step["run"] for step in steps(everything(tmp_path / "r")) if step["name"] == "Install mlspec"}
     assert len(installs) == 1
     assert f"'mlspec=={__version__}'" in installs.pop()
 
@@ -155,6 +233,8 @@ def test_environments_may_have_branches_of_their_own(tmp_path):
     text = SPEC.replace(PROD, PROD + ', platform: {repository: {branch: live, url: "https://github.com/acme/ml.git"}}')
     flow = workflow(tmp_path / "r", text)
     assert flow["on"]["push"]["branches"] == ["live", "main"]
+    holding = [step["env"]["BRANCHES"] for step in steps(everything(tmp_path / "r")) if "BRANCHES" in step.get("env", {})]
+    assert holding == ["live main"] * 4
 
 
 def test_no_other_host_gets_a_workflow(tmp_path):
@@ -274,18 +354,18 @@ def test_a_project_left_out_as_unchanged_is_asked_when_the_workflow_changes(tmp_
 
 
 class Remote:
-    """A bare repository, a person's clone of it, and the job's clone: shallow, as the checkout action leaves it."""
+    """A bare repository, a person's clone of it, and the job's clone: as the checkout action leaves it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, spec=SPEC):
         self.folder = folder
         self.bare, self.person = folder / "remote.git", folder / "person"
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
         git(folder, "clone", "--quiet", str(self.bare), str(self.person))
         git(self.person, "checkout", "--quiet", "-B", "main")
-        (self.person / "mlspec.yaml").write_text(SPEC)
+        (self.person / "mlspec.yaml").write_text(spec)
         (self.person / "train.py").write_text("print('fit')\n")
         self.compile()
-        self.flow = read(self.person)
+        self.jobs = everything(self.person)
         self.push("first")
         bin_ = folder / "bin"
         bin_.mkdir()
@@ -312,25 +392,38 @@ class Remote:
             self.compile()
         self.push(f"{old} becomes {new}", branch=branch)
 
-    def before(self, script):
-        """Let something happen once, just before mlspec compiles."""
+    def refuse(self, script):
+        """Let the remote refuse pushes as a script over OLD, NEW and REF says."""
+        hook = self.bare / "hooks" / "pre-receive"
+        hook.write_text(f"#!/bin/sh\nwhile read -r OLD NEW REF; do {script}; done\n")
+        hook.chmod(0o755)
+
+    def before(self, command, script):
+        """Let something happen once, just before a command of mlspec."""
         file = self.folder / "before"
-        file.write_text(f'#!/bin/sh\n[ "$1" = compile ] || exit 0\nmkdir "{self.folder}/done" 2>/dev/null || exit 0\n{script}\n')
+        file.write_text(f'#!/bin/sh\n[ "$1" = {command} ] || exit 0\nmkdir "{self.folder}/done" 2>/dev/null || exit 0\n{script}\n')
         file.chmod(0o755)
 
-    def job(self, name):
+    def job(self, name, *, whole=False):
         clone = self.folder / name
-        git(self.folder, "clone", "--quiet", "--depth=1", self.bare.as_uri(), str(clone))
+        git(self.folder, "clone", "--quiet", *([] if whole else ["--depth=1"]), self.bare.as_uri(), str(clone))
         return clone
 
-    def start(self, clone, job, name, *, server="https://github.com", **inputs):
+    def start(self, clone, job, name, *, server="https://github.com", more=None, **inputs):
         """Start a step of a job as GitHub would."""
-        (step,) = [step for step in self.flow["jobs"][job]["steps"] if step["name"] == name]
+        (step,) = [step for step in self.jobs[job]["steps"] if step["name"] == name]
         known = {"${{ github.ref_name }}": "main", "${{ github.token }}": TOKEN}
-        given = {key: inputs.get(key, known.get(value, value)) for key, value in step["env"].items()}
-        assert not any("${{" in value for value in given.values())
+        given = {key: inputs.get(key, known.get(value, value)) for key, value in step.get("env", {}).items()}
+        assert not any("${{" in value for value in given.values()), given
         files = {key: str(self.folder / key.lower()) for key in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-        env = surroundings(GITHUB_SERVER_URL=server, PYTHONPATH=str(ROOT / "src"), RUNNER_TEMP=str(self.folder), **files, **given)
+        settled = {
+            "GITHUB_SERVER_URL": server,
+            "GITHUB_REPOSITORY": "acme/ml",
+            "GITHUB_RUN_ID": "7",
+            "RUNNER_TEMP": str(clone.parent / f"{clone.name}.tmp"),
+        }
+        Path(settled["RUNNER_TEMP"]).mkdir(exist_ok=True)
+        env = surroundings(PYTHONPATH=str(ROOT / "src"), **settled, **files, **given, **(more or {}))
         env["PATH"] = f"{self.folder / 'bin'}:{env['PATH']}"
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
         return subprocess.Popen(command, cwd=clone, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -343,14 +436,24 @@ class Remote:
     def commit(self, name):
         return self.run(self.job(name), "commit", "Compile and commit")
 
-    def log(self):
-        return git(self.bare, "log", "--format=%s", "main").splitlines()
+    def log(self, branch="main"):
+        return git(self.bare, "log", "--format=%s", branch).splitlines()
 
     def show(self, path):
         return git(self.bare, "show", f"main:{path}")
 
-    def is_current(self):
-        git(self.folder, "clone", "--quiet", str(self.bare), str(self.folder / "judge"))
+    def outputs(self):
+        """Return what the steps gave to later ones, and forget it."""
+        file = self.folder / "github_output"
+        found = dict(line.split("=", 1) for line in file.read_text().splitlines()) if file.exists() else {}
+        file.unlink(missing_ok=True)
+        return found
+
+    def summary(self):
+        return (self.folder / "github_step_summary").read_text()
+
+    def is_current(self, branch="main"):
+        git(self.folder, "clone", "--quiet", f"--branch={branch}", str(self.bare), str(self.folder / "judge"))
         try:
             return main(["check", "--quiet", str(self.folder / "judge")]) == 0
         finally:
@@ -362,33 +465,25 @@ def remote(tmp_path):
     return Remote(tmp_path)
 
 
+# The bot
+
+
 def test_the_bot_commits_what_follows_and_then_nothing(remote):
     remote.edit("replicas: 2", "replicas: 3")
     assert not remote.is_current()
     status, said = remote.commit("one")
     assert status == 0, said
-    assert remote.log() == ["Compile the specs", "replicas: 2 becomes replicas: 3", "first"]
+    assert remote.log() == ["Compile iris", "replicas: 2 becomes replicas: 3", "first"]
     assert remote.is_current()
+    assert git(remote.bare, "log", "-1", "--format=%an %cn", "main") == "github-actions[bot] github-actions[bot]"
     body = git(remote.bare, "log", "-1", "--format=%b", "main")
-    assert re.fullmatch(r"Mlspec-Source: [0-9a-f]{40}\nMlspec-Version: mlspec \S+", body)
+    assert re.fullmatch(r"Mlspec-Source: [0-9a-f]{40}\nMlspec-Digest: \S+\nMlspec-Compiler: \S+", body)
     changed = set(git(remote.bare, "diff", "--name-only", "main~", "main").splitlines())
     tree = {f"deploy/iris/{path}" for path in ("README.md", "dev/serving-iris.yaml", "prod/serving-iris.yaml")}
     assert changed == {*tree, "mlspec.lock"}
     status, said = remote.commit("two")
-    assert (status, remote.log()[0], len(remote.log())) == (0, "Compile the specs", 3), said
-    assert "main is what its specs compile to" in said
-
-
-def test_a_push_that_comes_between_is_compiled_again(remote):
-    remote.edit("replicas: 2", "replicas: 3")
-    change = "sed -i 's/team: ml/team: science/' mlspec.yaml; echo more >> train.py; git commit --quiet -am between"
-    remote.before(f"cd '{remote.person}' && git pull --quiet --rebase origin main && {change} && git push --quiet origin main")
-    status, said = remote.commit("one")
-    assert status == 0, said
-    assert remote.log() == ["Compile the specs", "between", "replicas: 2 becomes replicas: 3", "first"]
-    assert "more" in remote.show("train.py")
-    assert "replicas: 3" in remote.show("mlspec.yaml")
-    assert remote.is_current()
+    assert (status, remote.log()[0], len(remote.log())) == (0, "Compile iris", 3), said
+    assert "nothing to commit" in said
 
 
 def test_bots_that_race_lose_nothing(remote):
@@ -400,12 +495,20 @@ def test_bots_that_race_lose_nothing(remote):
     assert [bot.returncode for bot in bots] == [0, 0, 0], said
     log = remote.log()
     assert {"replicas: 2 becomes replicas: 3", "team: ml becomes team: science", "first"} <= set(log)
-    assert 1 <= log.count("Compile the specs") <= 2
+    assert 1 <= log.count("Compile iris") <= 2
     assert remote.is_current()
     git(remote.bare, "fsck", "--strict")
 
 
-def test_the_token_is_for_git_alone(remote):
+def test_what_was_pushed_since_is_compiled(remote):
+    clone = remote.job("one")
+    remote.edit("replicas: 2", "replicas: 3")
+    status, said = remote.run(clone, "commit", "Compile and commit")
+    assert status == 0, said
+    assert remote.is_current()
+
+
+def test_the_token_is_on_no_disk(remote):
     remote.edit("replicas: 2", "replicas: 3")
     clone = remote.job("one")
     status, said = remote.run(clone, "commit", "Compile and commit")
@@ -416,23 +519,28 @@ def test_the_token_is_for_git_alone(remote):
     assert git(clone, "worktree", "list").count("\n") == 0
 
 
-def test_a_protected_branch_is_said_and_never_forced(remote):
+def test_a_protected_branch_is_proposed_to_and_never_forced(remote):
     remote.edit("replicas: 2", "replicas: 3")
-    hook = remote.bare / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho 'protected branch' >&2\nexit 1\n")
-    hook.chmod(0o755)
+    remote.refuse('[ "$REF" != refs/heads/main ] || { echo "protected branch" >&2; exit 1; }')
     status, said = remote.commit("one")
-    assert status == 3, said
-    assert "refused though main stood still" in said
+    assert status == 0, said
+    assert "::warning title=mlspec::main takes no push" in said
+    assert "open a pull request" in remote.summary()
     assert remote.log() == ["replicas: 2 becomes replicas: 3", "first"]
+    assert remote.log("mlspec/main")[0] == "Compile iris"
+    assert remote.is_current("mlspec/main")
+    assert remote.commit("two")[0] == 0
+    assert len(remote.log("mlspec/main")) == 3
 
 
 def test_a_workflow_is_changed_by_people_alone(remote):
     remote.edit("ci: [github]", "ci: [{github: {runner: big}}]")
+    remote.refuse('git diff --quiet "$OLD" "$NEW" -- .github || { echo "refusing to allow a GitHub App to update workflow" >&2; exit 1; }')
     status, said = remote.commit("one")
     assert status == 1, said
     assert "only a person may push" in said
     assert len(remote.log()) == 2
+    assert git(remote.bare, "branch", "--list", "mlspec/*") == ""
 
 
 def test_a_broken_spec_stops_the_bot(remote):
@@ -451,95 +559,300 @@ def test_the_server_of_the_repository_gets_the_token_and_no_other(remote, mine):
         status, _ = remote.run(clone, "commit", "Compile and commit", server=url if mine else "https://github.com")
     assert status != 0, "nothing is served there"
     expected = "basic " + base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
-    assert {header for _, header in asked} == {expected if mine else None}
+    assert {one.token for one in asked} == {expected if mine else None}
+
+
+# Pull requests
+
+
+def pull_request(remote, old, new, *, compiled=False, name="pr"):
+    """Return a clone at the merge of a change, as GitHub makes it for a pull request."""
+    remote.edit(old, new, compiled=compiled, branch=f"change-{name}")
+    clone = remote.job(name, whole=True)
+    git(clone, "checkout", "--quiet", "--detach", "origin/main")
+    git(clone, "merge", "--quiet", "--no-ff", "--no-edit", f"origin/change-{name}")
+    return clone
+
+
+LIVE = SPEC + "thresholds: {online: {on: live, rules: [{metric: errorRate, max: 1%}]}}\n"
+LIVE = LIVE.replace("replicas: 2}", "replicas: 2, slo: online}")
+GATE = SPEC + "thresholds: {release: {on: evaluation, rules: [{metric: auc, min: 0.8}]}}\n"
+
+
+def test_every_gate_is_proven(tmp_path):
+    remote = Remote(tmp_path, GATE)
+    assert remote.run(remote.job("one"), "validate", "Prove that every gate can pass and can fail")[0] == 0
+    remote.edit("min: 0.8", "min: 80")
+    status, said = remote.run(remote.job("two"), "validate", "Prove that every gate can pass and can fail")
+    assert status == 1
+    assert "cannot be reached" in said
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_looser_gate_needs_a_waiver(tmp_path, compiled):
+    remote = Remote(tmp_path, GATE)
+    name = "Check that no gate is looser without a waiver"
+    status, said = remote.run(pull_request(remote, "min: 0.8", "min: 0.7", compiled=compiled), "ratchet", name, BASE="HEAD^1")
+    assert status == 1, said
+    assert "MLS-E740" in said
+    status, said = remote.run(pull_request(remote, "min: 0.8", "min: 0.9", compiled=compiled, name="two"), "ratchet", name, BASE="HEAD^1")
+    assert status == 0, said
+
+
+def test_the_plan_is_shown_and_handed_on(remote):
+    clone = pull_request(remote, "replicas: 2", "replicas: 3")
+    status, said = remote.run(clone, "plan", "Say what the change does")
+    assert status == 0, said
+    made = remote.outputs()
+    text = gzip.decompress(base64.b64decode(made["plan"])).decode()
+    assert made["differs"] == "1"
+    assert text.startswith("<!-- mlspec plan -->\n")
+    assert "replicas" in text
+    assert text in remote.summary()
+    other = pull_request(remote, "team: ml}", "team: ml}  # a remark", name="two")
+    assert remote.run(other, "plan", "Say what the change does")[0] == 0
+    assert remote.outputs()["differs"] == "0"
+
+
+def test_the_plan_is_that_of_the_merge_alone(remote):
+    """What others merged since the branch was made is no part of it."""
+    remote.edit("replicas: 2", "replicas: 3", branch="change")
+    remote.edit("team: ml}", "team: science}", compiled=True)
+    clone = remote.job("pr", whole=True)
+    git(clone, "checkout", "--quiet", "--detach", "origin/main")
+    git(clone, "merge", "--quiet", "--no-ff", "--no-edit", "origin/change")
+    assert remote.run(clone, "plan", "Say what the change does")[0] == 0
+    text = gzip.decompress(base64.b64decode(remote.outputs()["plan"])).decode()
+    assert "replicas" in text
+    assert "science" not in text
+
+
+def test_a_plan_of_what_does_not_compile_is_a_plan(remote):
+    clone = pull_request(remote, "replicas: 2", "replicas: -2")
+    assert remote.run(clone, "plan", "Say what the change does")[0] == 0
+    assert "does not compile" in remote.summary()
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    workflow(folder / "r")
+    return everything(folder / "r")
+
+
+def speak(jobs, job, answers, **given):
+    """Run the script in Python of a job against a stand-in of GitHub; return exit, what it said, and what it asked for."""
+    (script,) = [step["run"] for step in jobs[job]["steps"] if step.get("shell") == "python"]
+    with server(answers) as (url, asked):
+        settled = {"GITHUB_API_URL": url, "GITHUB_REPOSITORY": "acme/ml", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_RUN_ID": "7"}
+        env = surroundings(TOKEN=TOKEN, **settled, **given)
+        done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=False)
+    assert {one.token for one in asked} <= {f"Bearer {TOKEN}"}
+    return done.returncode, done.stdout + done.stderr, asked
+
+
+MARKER = "<!-- mlspec plan -->"
+COMMENTS, COMMENT = "/repos/acme/ml/issues/12/comments", "/repos/acme/ml/issues/comments/99"
+
+
+def remark(number, body, login="github-actions[bot]"):
+    return {"id": number, "body": body, "user": {"login": login} if login else None, "html_url": "https://x"}
+
+
+@pytest.mark.parametrize(
+    ("there", "differs", "said"),
+    [
+        ([], "1", ("POST", COMMENTS)),
+        ([], "0", None),
+        ([remark(99, f"{MARKER}\nold")], "1", ("PATCH", COMMENT)),
+        ([remark(99, f"{MARKER}\nold")], "0", ("PATCH", COMMENT)),
+        ([remark(99, f"{MARKER}\nnew\n")], "1", None),
+        ([remark(98, f"{MARKER}\nold", "mallory")], "1", ("POST", COMMENTS)),
+        ([remark(98, f"look: {MARKER}\nold"), remark(97, None), remark(96, MARKER, None)], "1", ("POST", COMMENTS)),
+        ([*(remark(n, "chat", "ann") for n in range(100)), remark(99, f"{MARKER}\nold")], "1", ("PATCH", COMMENT)),
+    ],
+)
+def test_the_comment_is_edited_in_place(jobs, there, differs, said):
+    answers = {COMMENTS: there, COMMENT: remark(99, ""), ("POST", COMMENTS): remark(1, "")}
+    plan = base64.b64encode(gzip.compress(f"{MARKER}\nnew".encode())).decode()
+    status, text, asked = speak(jobs, "comment", answers, NUMBER="12", PLAN=plan, DIFFERS=differs)
+    assert status == 0, text
+    written = [one for one in asked if one.method != "GET"]
+    assert [(one.method, one.path) for one in written] == ([said] if said else [])
+    assert all(one.data == {"body": f"{MARKER}\nnew"} for one in written)
+
+
+def test_nothing_but_a_plan_is_commented(jobs):
+    status, text, asked = speak(jobs, "comment", {}, NUMBER="12", PLAN=base64.b64encode(gzip.compress(b"hello")).decode(), DIFFERS="1")
+    assert (status, asked) == (1, [])
+    assert "this is no plan" in text
+
+
+# Approvals
+
+
+def counted(remote, reviews, *, own="true", name="pr"):
+    clone = pull_request(remote, "replicas: 2", "replicas: 3", name=name)
+    head, base = git(clone, "rev-parse", f"origin/change-{name}"), git(clone, "rev-parse", "origin/main")
+    event = remote.folder / "event.json"
+    event.write_text(json.dumps({"pull_request": {"number": 12, "user": {"login": "ann"}, "base": {"sha": base}, "head": {"sha": head}}}))
+    made = [{"user": {"login": who}, "state": state, "commit_id": head, "submitted_at": "2026-01-01T00:00:00Z"} for who, state in reviews]
+    with server({"/repos/acme/ml/pulls/12/reviews": made}) as (url, _):
+        more = {"GITHUB_EVENT_PATH": str(event), "GITHUB_API_URL": url}
+        return remote.run(clone, "count", "Count who approved", OWN=own, more=more)
+
+
+@pytest.mark.parametrize(
+    ("reviews", "own", "status", "verdict"),
+    [
+        ([("bob", "APPROVED")], "true", 0, "0"),
+        ([("ann", "APPROVED")], "true", 0, "1"),
+        ([], "true", 0, "1"),
+        ([], "false", 1, "1"),
+        ([("bob", "CHANGES_REQUESTED"), ("eve", "APPROVED")], "true", 0, "1"),
+    ],
+)
+def test_reviews_are_counted(remote, reviews, own, status, verdict):
+    found, said = counted(remote, reviews, own=own)
+    assert found == status, said
+    assert remote.outputs() == {"status": verdict}
+    assert "iris/prod" in remote.summary()
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "state"),
+    [
+        ("pull_request", "0", "success"),
+        ("pull_request_review", "1", "pending"),
+        ("pull_request", "3", "error"),
+        ("pull_request", "", "error"),
+        ("merge_group", "", "success"),
+    ],
+)
+def test_the_verdict_is_a_status_of_the_commit(jobs, event, status, state):
+    path = f"/repos/acme/ml/statuses/{'a' * 40}"
+    found, text, asked = speak(jobs, "say", {("POST", path): {}}, EVENT=event, STATUS=status, COMMIT="a" * 40)
+    assert found == 0, text
+    assert [(one.data["context"], one.data["state"]) for one in asked] == [("mlspec/approvals", state)]
+
+
+def test_a_review_starts_nothing_but_the_count(tmp_path):
+    """A job that is skipped passes for a check, so no other job may be in a workflow that reviews start."""
+    workflow(tmp_path / "r")
+    assert set(read(tmp_path / "r", APPROVALS)["jobs"]) == {"count", "say"}
+    assert all("pull_request_review" not in read(tmp_path / "r", file)["on"] for file in (FILE, ROLLOUTS))
 
 
 # Promotion
 
 
-def promotion(remote, change="promotion", to="prod", approved=None):
-    job, name = ("prepare", "Show what the change would do") if approved is None else ("promote", "Promote what was approved")
-    clone = remote.folder / f"clone-{job}-{len(list(remote.folder.iterdir()))}"
-    given = {"CHANGE": change, "TO": to, "APPROVED": approved or ""}
-    return remote.run(remote.job(clone.name), job, name, **given)
+AHEAD = SPEC.replace(
+    "dev: {namespace: iris-dev}", "dev: {namespace: iris-dev, overrides: {models: {iris: {version: 1.1.0, uri: s3://m/iris11}}}}"
+)
 
 
-def approved(remote):
-    return (remote.folder / "github_output").read_text().strip().removeprefix("commit=")
+def promotion(remote, approved=None, **given):
+    job, name = ("prepare", "Show what the promotion would do") if approved is None else ("promote", "Promote what was approved")
+    clone = remote.job(f"clone-{len(list(remote.folder.iterdir()))}")
+    asked = {"FROM": "dev", "TO": "prod", "ONLY": "", "SPEC": "mlspec.yaml", "APPROVED": approved or "", **given}
+    return remote.run(clone, job, name, **asked)
 
 
-def test_what_is_shown_is_what_is_promoted(remote):
-    remote.edit(PROD, PROD + ", overrides: {serving: {iris: {replicas: 5}}}", branch="promotion")
-    status, said = promotion(remote)
+@pytest.fixture
+def ahead(tmp_path):
+    return Remote(tmp_path, AHEAD)
+
+
+def test_what_is_shown_is_what_is_promoted(ahead):
+    status, said = promotion(ahead)
     assert status == 0, said
-    assert remote.log() == ["first"], "nothing is pushed before it is approved"
-    shown = (remote.folder / "github_step_summary").read_text()
+    assert ahead.log() == ["first"], "nothing is pushed before it is approved"
+    shown = ahead.summary()
     assert "    +++ b/deploy/iris/prod/serving-iris.yaml" in shown
-    assert all(line.startswith(("    ", "## ")) or not line or " onto " in line for line in shown.splitlines())
-    status, said = promotion(remote, approved=approved(remote))
+    assert all(line.startswith(("    ", "## ")) or not line or " of main" in line for line in shown.splitlines())
+    status, said = promotion(ahead, ahead.outputs()["change"])
     assert status == 0, said
-    assert remote.log()[0] == "Promote to prod"
-    assert remote.is_current()
+    assert ahead.log()[0] == "Promote dev to prod"
+    assert ahead.is_current()
+    assert "1.1.0" in ahead.show("deploy/iris/prod/serving-iris.yaml")
+    body = git(ahead.bare, "log", "-1", "--format=%b", "main")
+    assert "prod: model iris" in body or "prod: iris" in body, body
+    assert re.search(r"^Mlspec-Source: [0-9a-f]{40}\nMlspec-Compiler: \S+$", body, re.MULTILINE)
+    status, said = promotion(ahead)
+    assert (status, ahead.outputs()) == (0, {}), said
 
 
-def test_a_change_that_was_compiled_is_pushed_as_it_is(remote):
-    remote.edit(PROD, PROD + ", overrides: {serving: {iris: {replicas: 5}}}", branch="promotion", compiled=True)
-    assert promotion(remote)[0] == 0
-    status, said = promotion(remote, approved=approved(remote))
-    assert status == 0, said
-    assert git(remote.bare, "rev-parse", "main") == git(remote.bare, "rev-parse", "promotion")
+def test_one_of_several_may_be_promoted(ahead):
+    assert promotion(ahead, ONLY="iris")[0] == 0
+    assert "change" in ahead.outputs()
+    status, said = promotion(ahead, ONLY="nothing")
+    assert status == 2, said
+    assert ahead.outputs() == {}
 
 
-def test_a_change_of_another_environment_is_refused(remote):
-    remote.edit("replicas: 2", "replicas: 5", branch="promotion")
-    status, said = promotion(remote)
+def test_a_tree_that_is_behind_its_spec_is_not_promoted(ahead):
+    ahead.edit("replicas: 2", "replicas: 5")
+    status, said = promotion(ahead)
     assert status == 1, said
     assert "not of prod: deploy/iris/dev/serving-iris.yaml" in said
-    assert "deploy/iris/prod" not in said
+    assert "bring the tree up to date" in said
 
 
-def test_a_change_of_anything_else_is_refused(remote):
-    remote.edit(PROD, PROD + ", overrides: {serving: {iris: {replicas: 5}}}", branch="promotion")
-    (remote.person / "train.py").write_text("import os\n")
-    remote.push("a passenger", branch="promotion")
-    status, said = promotion(remote)
-    assert status == 1, said
-    assert "not of prod: train.py" in said
-
-
-def test_what_moved_is_shown_again_before_it_is_promoted(remote):
-    remote.edit(PROD, PROD + ", overrides: {serving: {iris: {replicas: 5}}}", branch="promotion")
-    assert promotion(remote)[0] == 0
-    seen = approved(remote)
-    (remote.person / "mlspec.yaml").write_text((remote.person / "mlspec.yaml").read_text().replace("replicas: 5", "replicas: 50"))
-    remote.push("more", branch="promotion")
-    status, said = promotion(remote, approved=seen)
+def test_another_change_of_the_same_files_is_shown_again(ahead):
+    assert promotion(ahead)[0] == 0
+    seen = ahead.outputs()["change"]
+    ahead.edit("replicas: 2", "replicas: 3", compiled=True)
+    status, said = promotion(ahead, seen)
     assert status == 4, said
-    assert remote.log() == ["first"]
-    remote.edit("replicas: 2", "replicas: 3", compiled=True)
-    status, said = promotion(remote)
-    assert status == 4, said
-    assert "rebase it" in said
+    assert ahead.log() == ["replicas: 2 becomes replicas: 3", "first"]
+
+
+def test_a_change_of_other_files_needs_no_other_approval(ahead):
+    """Also between the moment of the fetch and that of the push."""
+    assert promotion(ahead)[0] == 0
+    seen = ahead.outputs()["change"]
+    between = f"cd '{ahead.person}' && git pull --quiet origin main && echo more >> train.py && git commit --quiet -am between"
+    ahead.before("compile", f"{between} && git push --quiet origin HEAD:main")
+    status, said = promotion(ahead, seen)
+    assert status == 0, said
+    assert ahead.log() == ["Promote dev to prod", "between", "first"]
+    assert "more" in ahead.show("train.py")
+    assert ahead.is_current()
+
+
+def test_a_protected_branch_gets_a_branch_beside_it(ahead):
+    assert promotion(ahead)[0] == 0
+    ahead.refuse('[ "$REF" != refs/heads/main ] || { echo "protected branch" >&2; exit 1; }')
+    status, said = promotion(ahead, ahead.outputs()["change"])
+    assert status == 0, said
+    assert "https://github.com/acme/ml/compare/main...mlspec/promote-prod-7?expand=1" in ahead.summary()
+    assert ahead.log("mlspec/promote-prod-7")[0] == "Promote dev to prod"
+    assert ahead.log() == ["first"]
 
 
 @pytest.mark.parametrize(
-    ("change", "to"),
+    "given",
     [
-        ("a;touch ${IFS}x", "prod"),
-        ("--upload-pack=touch x", "prod"),
-        ("a..b", "prod"),
-        ("promotion", "prod;touch x"),
-        ("promotion", "../../x"),
-        ("promotion", "nowhere"),
-        ("no-such-branch", "prod"),
+        {"TO": "prod;touch x"},
+        {"TO": "../../x"},
+        {"TO": "nowhere"},
+        {"FROM": "--dry-run"},
+        {"FROM": "$(touch x)"},
+        {"ONLY": "a;touch x"},
+        {"ONLY": "--dry-run"},
+        {"ONLY": "$(touch x)"},
+        {"SPEC": "../mlspec.yaml"},
+        {"SPEC": "/etc/mlspec.yaml"},
+        {"SPEC": "--mlspec.yaml"},
+        {"SPEC": "no/such/mlspec.yaml"},
+        {"BRANCHES": "live"},
     ],
 )
-def test_inputs_are_names_or_refused(remote, change, to):
-    remote.edit(PROD, PROD + ", overrides: {serving: {iris: {replicas: 5}}}", branch="promotion")
-    status, said = promotion(remote, change=change, to=to)
+def test_inputs_are_names_or_refused(ahead, given):
+    status, said = promotion(ahead, **given)
     assert status not in (0, 126, 127), said
-    assert not list(remote.folder.rglob("x"))
-    assert not (remote.folder / "github_output").exists()
+    assert not list(ahead.folder.rglob("x"))
+    assert ahead.outputs() == {}
 
 
 @pytest.mark.parametrize(
@@ -548,33 +861,118 @@ def test_inputs_are_names_or_refused(remote, change, to):
         ([{"type": "required_reviewers", "reviewers": [{"type": "User"}]}], 0, "waits for its reviewers"),
         ([{"type": "wait_timer", "wait_timer": 30}], 1, "has no required reviewers"),
         ([], 1, "has no required reviewers"),
-        (None, 1, "cannot read who approves"),
+        (None, 1, "GET environments/prod: HTTP Error 404"),
     ],
 )
-def test_somebody_has_to_approve(tmp_path, rules, status, words):
-    (step,) = [step for step in workflow(tmp_path / "r")["jobs"]["prepare"]["steps"] if step.get("shell") == "python"]
+def test_somebody_has_to_approve(jobs, rules, status, words):
     answers = {} if rules is None else {"/repos/acme/ml/environments/prod": {"protection_rules": rules}}
-    with server(answers) as (url, asked):
-        env = surroundings(TO="prod", TOKEN=TOKEN, GITHUB_API_URL=url, GITHUB_REPOSITORY="acme/ml")
-        done = subprocess.run([sys.executable, "-c", step["run"]], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == status
-    assert words in done.stdout + done.stderr
-    assert asked == [("/repos/acme/ml/environments/prod", f"Bearer {TOKEN}")]
+    found, said, asked = speak(jobs, "prepare", answers, TO="prod")
+    assert found == status
+    assert words in said
+    assert [one.path for one in asked] == ["/repos/acme/ml/environments/prod"]
+
+
+# Rollouts
+
+
+CANARY = LIVE.replace("replicas: 2, slo: online}", "replicas: 2, expose: {host: iris.acme.example}, ROLLOUT}").replace(
+    "ROLLOUT", "rollout: {strategy: canary, steps: [10, 50], pause: 1m, gate: online}"
+)
+
+
+@pytest.fixture
+def canary(tmp_path):
+    made = Remote(tmp_path, CANARY.replace("dev: {namespace: iris-dev}, ", "").replace("after: dev, ", ""))
+    made.edit("version: 1.0.0, uri: s3://m/iris", "version: 1.1.0, uri: s3://m/iris11", compiled=True)
+    return made
+
+
+def drive(remote, value, name):
+    """Run the job against a Prometheus that measures one value."""
+    answer = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1.0, value]}]}}
+    with server({"/api/v1/query": answer}) as (url, asked):
+        given = {"MLSPEC_PROMETHEUS_URL": url, "MLSPEC_PROMETHEUS_TOKEN": "for prometheus"}
+        status, said = remote.run(remote.job(name, whole=True), "rollout", "Ask the gates, and move the rollouts", **given)
+    assert {one.token for one in asked} <= {"Bearer for prometheus"}
+    return status, said
+
+
+def found(remote, name):
+    status, said = remote.run(remote.job(name), "look", "Look for a rollout that is under way")
+    assert status == 0, said
+    return remote.outputs()
+
+
+def long_ago(remote):
+    """Let the last commit be older than any pause."""
+    git(remote.person, "fetch", "--quiet", "origin")
+    git(remote.person, "reset", "--quiet", "--hard", "origin/main")
+    subprocess.run(
+        ["git", "commit", "--quiet", "--amend", "--no-edit"],
+        cwd=remote.person,
+        check=True,
+        env=surroundings(GIT_COMMITTER_DATE="1770000000 +0000"),
+    )
+    git(remote.person, "push", "--quiet", "--force", "origin", "HEAD:main")
+
+
+def test_a_canary_to_its_end(canary):
+    assert found(canary, "look") == {"found": "yes"}
+    status, said = drive(canary, "0.001", "early")
+    assert (status, len(canary.log())) == (0, 2), said
+    assert "left alone for" in canary.summary()
+    for number, left in ((1, {"found": "yes"}), (2, {})):
+        long_ago(canary)
+        status, said = drive(canary, "0.001", f"step{number}")
+        assert status == 0, said
+        assert found(canary, f"look{number}") == left
+    assert [line.split(":")[0] for line in canary.log()[:2]] == ["Finish the rollout of 1.1.0", "Advance the rollout of 1.1.0"]
+    assert canary.is_current()
+
+
+def test_a_canary_that_breaks_its_gate_is_taken_back_at_once(canary):
+    status, said = drive(canary, "0.5", "one")
+    assert status == 1, said
+    assert canary.log()[0].startswith("Abort the rollout of 1.1.0")
+    assert "    prod/iris: Abort the rollout" in canary.summary()
+    assert canary.is_current()
+    assert found(canary, "look") == {}
+    assert git(canary.bare, "log", "-1", "--format=%an", "main") == "github-actions[bot]"
+
+
+def test_nothing_is_looked_for_without_a_rollout(remote):
+    assert found(remote, "look") == {}
+
+
+class Asked(NamedTuple):
+    """One request."""
+
+    method: str
+    path: str
+    token: str | None
+    data: object
 
 
 class server:  # noqa: N801 - reads as a function
-    """A server that answers what it knows and notes who asked for what, with which token."""
+    """A server that answers what it knows (lists by pages of a hundred) and notes what it was asked for."""
 
     def __init__(self, answers):
         asked = self.asked = []
 
         class Answer(BaseHTTPRequestHandler):
             def do_GET(self):
-                path = self.path.partition("?")[0]
-                asked.append((path, self.headers["Authorization"]))
-                self.send_response(200 if path in answers else 404)
+                path, _, query = self.path.partition("?")
+                body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+                asked.append(Asked(self.command, path, self.headers["Authorization"], json.loads(body) if body else None))
+                made = answers.get((self.command, path), answers.get(path))
+                if isinstance(made, list):
+                    page = int(parse_qs(query).get("page", ["1"])[0])
+                    made = made[(page - 1) * 100 : page * 100]
+                self.send_response(404 if made is None else 200)
                 self.end_headers()
-                self.wfile.write(json.dumps(answers.get(path, {})).encode())
+                self.wfile.write(json.dumps({} if made is None else made).encode())
+
+            do_POST = do_PATCH = do_GET  # noqa: N815 - the names that the server looks for
 
             def log_message(self, *_):
                 pass
@@ -626,5 +1024,7 @@ def test_judges_find_nothing(tmp_path, variant, command):
     if program == "actionlint":
         options[-1] = f"-shellcheck={judge('shellcheck')}"
     workflow(tmp_path / "r", VARIANTS[variant])
-    done = subprocess.run([judge(program), *options, str(tmp_path / "r" / FILE)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [judge(program), *options, *(str(tmp_path / "r" / file) for file in FILES)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr

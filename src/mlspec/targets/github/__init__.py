@@ -1,4 +1,4 @@
-"""GitHub Actions: the one workflow of a repository, the same whichever of its projects is compiled."""
+"""GitHub Actions: the workflows of a repository, the same whichever of its projects is compiled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from mlspec.plan.plan import Plan
 from mlspec.target import Rendering, Target, nothing
 
 FILE = ".github/workflows/mlspec.yml"
+APPROVALS = ".github/workflows/mlspec-approvals.yml"
+"""A file of its own: a review starts it, and must start nothing else, lest jobs that are skipped pass for checks that passed."""
+ROLLOUTS = ".github/workflows/mlspec-rollout.yml"
+"""A file of its own: it starts every few minutes, and who rolls nothing out can switch it off by itself."""
 
 
 def check(plan: Plan) -> Iterator[Finding]:
@@ -22,10 +26,13 @@ def check(plan: Plan) -> Iterator[Finding]:
 
 
 def render_project(plans: tuple[Plan, ...]) -> Iterator[Rendering]:
-    """Make the workflow. Nothing of the project goes into it but `platform.ci` and the branch of `platform.repository`."""
+    """Make the workflows. Nothing of the project goes into them but `platform.ci` and the branch of `platform.repository`."""
     from mlspec.targets.github.workflow import WorkflowView
 
-    yield Rendering("github/workflow.yml.j2", WorkflowView(plans), FILE)
+    view = WorkflowView(plans)
+    yield Rendering("github/workflow.yml.j2", view, FILE)
+    yield Rendering("github/approvals.yml.j2", view, APPROVALS)
+    yield Rendering("github/rollouts.yml.j2", view, ROLLOUTS)
 
 
 TARGET = Target("github", ("ci", "github"), "", nothing, check, render_project)

@@ -1,4 +1,4 @@
-"""The view of the workflow."""
+"""The view of the workflows."""
 
 from __future__ import annotations
 
