@@ -21,8 +21,6 @@ _PLAIN = re.compile(
     re.IGNORECASE | re.ASCII,
 ).fullmatch
 _SUFFIX_CASE = re.compile(r"[0-9.]+(?:[mk]|[KMGTP]i|%|ms|s|h)").fullmatch
-_ASCII_UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
-_UNCLEAN_LINES = re.compile(r"[ \t]$|^\t", re.MULTILINE)
 _ESCAPED = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 _PICTOGRAMS = ((0x1F300, 0x1F64F), (0x1F680, 0x1F6C5))
@@ -82,20 +80,42 @@ known = _memo.get
 """Return the written form of a one-line text (with a blank before it) when it is remembered; for the generated code of templates."""
 
 
+_LEAST_BLOCK, _MOST_BLOCKS = 2000, 32
+_blocks: dict[tuple[str, str], str] = {}
+"""Long texts as they were written at an indentation, until there are too many: programs stand in every environment of every project."""
+
+
 def _lines(text: str) -> bool:
     """Tell whether a text reads best as a literal block, and reads back the same from one."""
-    if text[0] in " \n\t" or text.endswith("\n\n") or _ASCII_UNSAFE.search(text.replace("\t", "")) or _UNCLEAN_LINES.search(text):
+    if text[0] in " \n\t" or text[-1] in " \t" or text.endswith("\n\n") or "\n\t" in text or " \n" in text or "\t\n" in text:
         return False
-    return text.isascii() or all(map(_shown, text.replace("\n", "").replace("\t", "")))
+    shown = text.replace("\n", "").replace("\t", "")
+    return shown.isprintable() and (shown.isascii() or all(map(_shown, set(shown))))
 
 
 def text_below(text: str, pad: str) -> str:
     """Return what follows a colon or a dash for a text; ``pad`` is a line feed and the indentation of the key or dash."""
-    if "\n" not in text or not _lines(text):
+    if "\n" not in text:
         return _memo[text]
+    remembered = _blocks.get((text, pad))
+    if remembered is not None:
+        return remembered
+    if not _lines(text):
+        return _memo[text]
+    written = _block(text, pad)
+    if len(text) >= _LEAST_BLOCK:
+        if len(_blocks) >= _MOST_BLOCKS:
+            _blocks.clear()
+        _blocks[text, pad] = written
+    return written
+
+
+def _block(text: str, pad: str) -> str:
+    """Return a text as a literal block. No line of it ends in blanks, so those before a line feed belong to an empty line."""
     inner = pad + "  "
+    lines = text.removesuffix("\n").replace("\n", inner)
     head = " |" if text[-1] == "\n" else " |-"
-    return head + "".join([inner + line if line else "\n" for line in text.removesuffix("\n").split("\n")])
+    return head + inner + (lines.replace(inner[1:] + "\n", "\n") if "\n\n" in text else lines)
 
 
 def _number(number: Decimal) -> str:

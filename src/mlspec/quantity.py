@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 _SECONDS = {
     "ms": Decimal("0.001"),
@@ -42,6 +43,7 @@ def is_duration(value: object) -> bool:
     return isinstance(value, str) and _DURATION.fullmatch(value) is not None
 
 
+@lru_cache(maxsize=1024)
 def seconds(duration: str) -> Decimal:
     """Return a duration in seconds; a year has 365 days."""
     return sum((Decimal(count) * _SECONDS[unit] for count, unit in _DURATION_PART.findall(duration)), Decimal(0))
@@ -56,10 +58,16 @@ def ratio(value: Scalar) -> Decimal:
 
 def amount(quantity: Scalar) -> Decimal:
     """Return a Kubernetes quantity in its base unit: cores, or bytes. Raises ValueError for what is none."""
-    match = _QUANTITY.fullmatch(str(quantity))
-    if match is None:
+    found = _amount(str(quantity))
+    if found is None:
         raise ValueError(f"{quantity!r} is not a quantity")
-    return Decimal(match[1]) * _FACTORS[match[2] or ""]
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _amount(text: str) -> Decimal | None:
+    match = _QUANTITY.fullmatch(text)
+    return None if match is None else Decimal(match[1]) * _FACTORS[match[2] or ""]
 
 
 def plain(number: Decimal) -> str:
@@ -68,6 +76,7 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+@lru_cache(maxsize=1024)
 def prometheus_duration(duration: str) -> str:
     """Return a duration as Prometheus writes it: one or more units, largest first (it has no years in rules older than 2.x, so days)."""
     left = int(seconds(duration) * 1000)

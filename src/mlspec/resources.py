@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -23,6 +24,7 @@ def _root(name: str) -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent.parent / name
 
 
+@cache
 def read_program(name: str) -> str:
     """Return the text of a program that travels with manifests: ``gate``, ``submit``, ... (``src/mlspec/runtime``)."""
     return (_PACKAGE / "runtime" / f"{name}.py").read_text(encoding="utf-8")

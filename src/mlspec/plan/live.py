@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mlspec.names import object_name
 from mlspec.plan.node import Node
-from mlspec.plan.plan import Plan
+from mlspec.plan.plan import Plan, remembered
 from mlspec.plan.versions import Version, versions_by_label
 from mlspec.quantity import plain
 
@@ -165,6 +166,7 @@ class Scope(NamedTuple):
     """A pattern of its pods' names, for what is known of containers only."""
 
 
+@remembered
 def scope_of(plan: Plan, endpoint: str, metric: str, version: str | None = None) -> Scope | None:
     """Return where a metric of a version is counted, of all that answer without one; None where nothing is known of it.
 
@@ -194,6 +196,7 @@ def tells_versions_apart(plan: Plan, endpoint: str) -> bool:
     return "graph" not in entry and _gateway(plan, entry) in (None, "istio") and not _knative(plan)
 
 
+@remembered
 def labels_of(plan: Plan, endpoint: str) -> list[str]:
     """Return the versions that a live threshold is held against, one by one; ``all`` where they cannot be told apart."""
     if "graph" in plan.node.serving[endpoint]:
@@ -393,6 +396,7 @@ def _saturation(entry: Node, scope: Scope, window: str) -> str | None:
     return f'{used} / sum(kube_pod_container_resource_requests{{{where},resource="cpu"}})'
 
 
+@lru_cache(maxsize=256)
 def span(seconds: Any) -> str:
     """Return a number of seconds as Prometheus writes a duration."""
     from mlspec.quantity import prometheus_duration

@@ -63,14 +63,14 @@ def _tell(value: Any, path: Path, reads: Reads) -> Any:
 class Node:
     """One map of a plan, read by attribute or by key. What is not there is None.
 
-    What was read by attribute is kept as an attribute, so that reading it again costs nothing.
+    What was read is kept, what was read by attribute as an attribute, so that reading it again costs nothing.
     """
 
-    __slots__ = ("__dict__", "_map", "_nodes", "_path", "_reads")
+    __slots__ = ("__dict__", "_known", "_map", "_path", "_reads")
 
     def __init__(self, values: Mapping[str, Any], path: Path, reads: Reads) -> None:
         self._map, self._path, self._reads = values, path, reads
-        self._nodes: dict[str, Node] = {}
+        self._known: dict[str, Any] = {}
 
     def __getattr__(self, key: str) -> Any:
         value = self[key]
@@ -79,19 +79,22 @@ class Node:
         return value
 
     def __getitem__(self, key: str) -> Any:
-        node = self._nodes.get(key)
-        if node is not None:
-            return node
+        known = self._known.get(key)
+        if known is not None:
+            return known
         value = self._map.get(key)
         if value is None:
             return None
-        kind = type(value)
+        kind = value.__class__
         if kind is dict:
-            node = self._nodes[key] = Node(value, (*self._path, key), self._reads)
-            return node
+            known = self._known[key] = Node(value, (*self._path, key), self._reads)
+            return known
         if kind is list:
             return self._items(value, (*self._path, key))
-        return _tell(value, (*self._path, key), self._reads)
+        told = _tell(value, (*self._path, key), self._reads)
+        if not self._reads.apart:
+            self._known[key] = told
+        return told
 
     def _items(self, values: list[Any], path: Path) -> list[Any]:
         made: list[Any] = []

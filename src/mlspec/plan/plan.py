@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from mlspec.location import Mark
 from mlspec.plan.node import Node, Reads
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Plan:
@@ -16,7 +19,7 @@ class Plan:
     through nodes, so that it is known which leaves went into what was made.
     """
 
-    __slots__ = ("_node", "environment", "environments", "live", "mark", "output", "pins", "reads", "spec_file", "tree")
+    __slots__ = ("_node", "environment", "environments", "live", "mark", "memory", "output", "pins", "reads", "spec_file", "tree")
 
     def __init__(
         self,
@@ -41,6 +44,8 @@ class Plan:
         self.live = live
         """By endpoint, what the lock says of it in this environment: ``version``, ``uri``, ``step``."""
         self.pins = pins
+        self.memory: dict[Any, Any] = {}
+        """What functions of this plan have answered (see ``remembered``)."""
         self.reads = Reads()
         self._node = Node(tree, (), self.reads)
 
@@ -93,6 +98,27 @@ class Plan:
         twin = object.__new__(Plan)
         for name in Plan.__slots__:
             setattr(twin, name, getattr(self, name))
+        twin.memory = {}
         twin.reads = Reads()
         twin._node = Node(twin.tree, (), twin.reads)
         return twin
+
+
+def remembered(function: Function) -> Function:
+    """Let a function of a plan and some texts work out its answer once a plan; nobody may change what it gives.
+
+    While it is noted which reads belong to which part, it works it out anew.
+    """
+
+    @wraps(function)
+    def asked(plan: Plan, *given: Any) -> Any:
+        if plan.reads.apart:
+            return function(plan, *given)
+        key = (function, given)
+        try:
+            return plan.memory[key]
+        except KeyError:
+            found = plan.memory[key] = function(plan, *given)
+            return found
+
+    return cast("Function", asked)

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlspec.checks.directions import better
 from mlspec.plan.node import Node
-from mlspec.plan.plan import Plan
+from mlspec.plan.plan import Plan, remembered
 from mlspec.quantity import is_duration, plain, ratio, seconds
 
 _COLUMN = ("type", "min", "max", "values", "nullable", "unique", "key", "label", "protected")
@@ -17,6 +17,7 @@ _COLUMN = ("type", "min", "max", "values", "nullable", "unique", "key", "label",
 _SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 
 
+@remembered
 def rules_of(plan: Plan, threshold: str) -> dict[str, Any]:
     """Return a threshold as plain data: numbers as exact decimal texts, ratios from 0 to 1, durations in seconds.
 

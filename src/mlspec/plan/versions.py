@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mlspec.names import version_of
 from mlspec.plan.node import Node
-from mlspec.plan.plan import Plan
+from mlspec.plan.plan import Plan, remembered
 
 AUTOMATIC = {
     "sklearn": "sklearn",
@@ -39,6 +39,7 @@ class Version(NamedTuple):
     """The percentage of the traffic whose answers come from it; 0 for a shadow."""
 
 
+@remembered
 def versions(plan: Plan, endpoint: str) -> list[Version]:
     """Return the versions of an endpoint: the stable one first, then canary, split models and shadow."""
     node = plan.node
@@ -68,6 +69,7 @@ def versions(plan: Plan, endpoint: str) -> list[Version]:
     return [stable, *made]
 
 
+@remembered
 def versions_by_label(plan: Plan, endpoint: str) -> dict[str, Version]:
     """Return the versions of an endpoint by what people call them: ``stable``, ``canary``, and the models of a split and a shadow."""
     entry = plan.node.serving[endpoint]

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from mlspec.plan.live import failures, requests, scope_of, slow_requests, span
-from mlspec.plan.plan import Plan
+from mlspec.plan.plan import Plan, remembered
 from mlspec.quantity import plain, prometheus_duration, ratio, seconds
 from mlspec.targets.prometheus.rules import CRITICAL, WARNING, Rule, alert_labels, identity, matchers, notes
 
@@ -41,8 +41,13 @@ def burns(window: int) -> list[Burn]:
     ]
 
 
-def objective_rules(plan: Plan, endpoint: str) -> Iterator[tuple[str, list[Rule]]]:
-    """Yield the objectives of an endpoint with their rules: recordings first, then alerts."""
+@remembered
+def objective_rules(plan: Plan, endpoint: str) -> tuple[tuple[str, list[Rule]], ...]:
+    """Return the objectives of an endpoint with their rules: recordings first, then alerts."""
+    return tuple(_objective_rules(plan, endpoint))
+
+
+def _objective_rules(plan: Plan, endpoint: str) -> Iterator[tuple[str, list[Rule]]]:
     slo = plan.node.monitoring[endpoint].slo
     if not slo:
         return
