@@ -177,6 +177,10 @@ def test_policy_lets_in_who_is_named_and_the_gateway(shop):
     assert shop["NetworkPolicy", "words"]["spec"]["ingress"][0]["from"] == [{"podSelector": {}}]
 
 
+def test_policy_selects_pods_by_the_label_that_kserve_gives_them(shop):
+    assert shop["NetworkPolicy", "words"]["spec"]["podSelector"] == {"matchLabels": {"serving.kserve.io/inferenceservice": "words"}}
+
+
 WORDS = {
     "metric": ["memory", "concurrency"],
     "strategy": ["blueGreen", "rolling"], "mode": ["all"], "runtime": ["huggingface", "mlserver"], "spread": ["host"],
