@@ -20,7 +20,8 @@ platform:
 environments:
   live: {{namespace: shop}}
 datasets:
-  clicks: {{uri: s3://shop/clicks, format: parquet, version: {{snapshot: n12}}, schema: {{day: {{type: date}}, price: {{type: number, min: 0}}}}}}
+  clicks:
+    {{uri: s3://shop/clicks, format: parquet, version: {{snapshot: n12}}, schema: {{day: {{type: date}}, price: {{type: number, min: 0}}}}}}
   fresh: {{uri: s3://shop/fresh, format: parquet}}
 models:
   rank: {{framework: xgboost, version: 1.4.0, uri: s3://shop/rank/1.4.0, trainedBy: train}}
