@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping
-from typing import NoReturn
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, NamedTuple, NoReturn
 
 from mlspec.diagnostics import Finding, Found, Rejected, code, diagnose
 from mlspec.location import Mark, SourceText
@@ -25,9 +26,60 @@ _NOT_OURS = frozenset([".git", "git~1", STAGING])
 
 def digest(data: bytes) -> str:
     """Return the digest of some bytes as it is written in a lock: ``sha256:`` and 64 hexadecimal digits."""
-    import hashlib  # loads OpenSSL
+    from hashlib import sha256  # loads OpenSSL
 
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    return "sha256:" + sha256(data).hexdigest()
+
+
+class Attic:
+    """A nameless temporary file for the bytes of a fleet's trees, once they are many."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        """Bytes that stay in memory."""
+        self._file: IO[bytes] | None = None
+        self._end = 0
+
+    def take(self, tree: Tree) -> Tree:
+        """Return a tree whose bytes are read when they are asked for; the tree itself while there is room in memory for it."""
+        self._room -= sum(map(len, tree.values()))
+        if self._room >= 0:
+            return tree
+        try:
+            return tree.laid_aside(self)
+        except OSError:  # no room there either: memory it is
+            self._room = sys.maxsize
+            return tree
+
+    def put(self, data: bytes) -> Aside:
+        """Keep some bytes. Raises OSError."""
+        if self._file is None:
+            from tempfile import TemporaryFile
+
+            self._file = TemporaryFile(buffering=0)  # noqa: SIM115 - it goes with the last tree that lies in it
+        self._file.seek(self._end)
+        if self._file.write(data) != len(data):
+            raise OSError("the temporary file took only a part")
+        kept = Aside(self, self._end, len(data))
+        self._end += len(data)
+        return kept
+
+    def get(self, kept: Aside) -> bytes:
+        """Return the bytes that were kept. Raises OSError."""
+        assert self._file is not None
+        self._file.seek(kept.start)
+        data = self._file.read(kept.size)
+        if len(data) != kept.size:
+            raise OSError("the temporary file was cut off")
+        return data
+
+
+class Aside(NamedTuple):
+    """Where the bytes of one file lie."""
+
+    attic: Attic
+    start: int
+    size: int
 
 
 class Tree(Mapping[str, bytes]):
@@ -38,9 +90,11 @@ class Tree(Mapping[str, bytes]):
 
     __slots__ = ("_files", "_owners")
 
-    def __init__(self, files: Mapping[str, bytes] | Iterable[tuple[str, bytes]], owner: str | Mapping[str, tuple[str, ...]] = "") -> None:
-        pairs = files.items() if isinstance(files, Mapping) else files
-        kept: dict[str, bytes] = {}
+    def __init__(
+        self, files: Mapping[str, bytes | Aside] | Iterable[tuple[str, bytes]], owner: str | Mapping[str, tuple[str, ...]] = ""
+    ) -> None:
+        pairs: Iterable[tuple[str, bytes | Aside]] = files.items() if isinstance(files, Mapping) else files
+        kept: dict[str, bytes | Aside] = {}
         for path, data in pairs:
             if kept.setdefault(path, data) != data:
                 _refuse(two_artifacts(path, path, "", ""))
@@ -49,7 +103,8 @@ class Tree(Mapping[str, bytes]):
         self._owners = dict.fromkeys(self._files, (owner,)) if isinstance(owner, str) else {path: owner[path] for path in self._files}
 
     def __getitem__(self, path: str) -> bytes:
-        return self._files[path]
+        found = self._files[path]
+        return found if isinstance(found, bytes) else found.attic.get(found)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
@@ -60,12 +115,20 @@ class Tree(Mapping[str, bytes]):
     def __contains__(self, path: object) -> bool:
         return path in self._files
 
-    def items(self) -> ItemsView[str, bytes]:
-        """Return paths and bytes, sorted by path."""
-        return self._files.items()
-
     def __hash__(self) -> int:
-        return hash(tuple(self._files.items()))
+        return hash(tuple(self.items()))
+
+    def laid_aside(self, attic: Attic) -> Tree:
+        """Return the same tree with its bytes in an attic. Raises OSError."""
+        twin = object.__new__(Tree)
+        twin._files = {path: attic.put(data) for path, data in self.items()}
+        twin._owners = self._owners
+        return twin
+
+    @property
+    def kept(self) -> Mapping[str, bytes | Aside]:
+        """The files as they are kept: bytes, or where those lie."""
+        return self._files
 
     def __repr__(self) -> str:
         return f"Tree({list(self._files)})"
@@ -76,7 +139,7 @@ class Tree(Mapping[str, bytes]):
 
     def of(self, owner: str) -> Tree:
         """Return the part of the tree that one project owns, shared files included."""
-        return Tree({path: data for path, data in self._files.items() if owner in self._owners[path]}, owner)
+        return Tree({path: kept for path, kept in self._files.items() if owner in self._owners[path]}, owner)
 
 
 def merge(trees: Iterable[Tree]) -> Tree:
@@ -84,14 +147,15 @@ def merge(trees: Iterable[Tree]) -> Tree:
 
     Raises Rejected (MLS-E620) where two trees disagree.
     """
-    files: dict[str, bytes] = {}
+    files: dict[str, bytes | Aside] = {}
     owners: dict[str, tuple[str, ...]] = {}
+    first: dict[str, Tree] = {}
     for tree in trees:
-        for path, data in tree.items():
+        for path, kept in tree.kept.items():
             theirs = tree.owners(path)
             if path not in files:
-                files[path], owners[path] = data, theirs
-            elif files[path] == data:
+                files[path], owners[path], first[path] = kept, theirs, tree
+            elif first[path][path] == tree[path]:
                 owners[path] = tuple(sorted({*owners[path], *theirs}))
             else:
                 _refuse(two_artifacts(path, path, owners[path][0], theirs[0]))
@@ -131,7 +195,7 @@ def _part_fault(part: str) -> str:
     return ""
 
 
-def _examine(files: Mapping[str, bytes]) -> None:
+def _examine(files: Mapping[str, object]) -> None:
     """Refuse paths that some file system cannot hold, and paths that some file system takes for one."""
     fine: set[str] = set()
     seen: dict[str, str] = {}

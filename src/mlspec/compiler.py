@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
-from mlspec.artifacts import Tree, digest
+from mlspec.artifacts import Attic, Tree, digest
 from mlspec.conform import Kinds
 from mlspec.diagnostics import Diagnostic, Rejected
 from mlspec.examine import Examined, examine, once
@@ -22,6 +22,9 @@ from mlspec.target import Target
 from mlspec.targets import find_targets
 from mlspec.trace import origin
 from mlspec.tree import assemble, lock_path
+
+MOST_IN_MEMORY = 32 * 1024 * 1024
+"""Bytes of trees that are kept in memory until all projects are right; those of further projects wait in a temporary file."""
 
 
 class Request(NamedTuple):
@@ -94,6 +97,7 @@ def compile_specs(request: Request) -> Outcome:
     projects: list[Compiled] = []
     found: list[Diagnostic] = []
     kinds: dict[FilePath | None, Kinds] = {}
+    attic = Attic(MOST_IN_MEMORY)
     for spec in specs:
         root = repository_root(spec)
         crds = request.crds or own_crds(root)
@@ -104,7 +108,7 @@ def compile_specs(request: Request) -> Outcome:
         except Rejected as rejected:
             found += rejected.diagnostics
         else:
-            projects.append(compiled)
+            projects.append(compiled._replace(tree=attic.take(compiled.tree)))
             found += diagnostics
     found += disagreements(projects)
     notes = tuple(dict.fromkeys(note for entry in kinds.values() for note in entry.notes))

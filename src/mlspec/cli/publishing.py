@@ -45,12 +45,11 @@ def narrow(project: Compiled, environments: Sequence[str]) -> Tree:
 
 
 def _output(project: Compiled, environments: Sequence[str]) -> Output:
-    from mlspec.artifacts import digest
     from mlspec.lock import emit_lock
     from mlspec.writers.publication import Output
 
     tree = narrow(project, environments)
-    lock = project.lock._replace(files={path: digest(data) for path, data in tree.items()})
+    lock = project.lock._replace(files={path: project.lock.files[path] for path in tree}) if environments else project.lock
     folder = project.folders[0].rpartition("/")[0]
     return Output(project.name, folder, tree, project.lock_path, emit_lock(lock), project.old)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from mlspec.template.filters import to_json
@@ -14,6 +15,9 @@ Loader = Callable[[str], str]
 """Gives the text of a template by its name; raises KeyError or OSError when there is none."""
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|#&~@])")
+
+
+_NUMBERED = re.compile(r"^([0-9]+)([.)])")
 
 
 class Quoted(str):
@@ -41,8 +45,13 @@ def json(value: Any) -> Quoted:
 
 def md(value: Any) -> Quoted:
     """Write a value so that Markdown shows it as it is, on one line. Raises Fault."""
-    text = _MARKDOWN.sub(r"\\\1", " ".join(_word(value).split()))
-    return Quoted("\\" + text if text[:1] in ("-", "+", "=") else re.sub(r"^([0-9]+)([.)])", r"\1\\\2", text))
+    return _md(_word(value))
+
+
+@lru_cache(maxsize=1024)
+def _md(word: str) -> Quoted:
+    text = _MARKDOWN.sub(r"\\\1", " ".join(word.split()))
+    return Quoted("\\" + text if text[:1] in ("-", "+", "=") else _NUMBERED.sub(r"\1\\\2", text))
 
 
 def code(value: Any) -> Quoted:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 COLUMNS = 24
@@ -170,7 +171,12 @@ def place(panels: Iterable[Panel]) -> list[Panel]:
 
 def markdown(value: object) -> str:
     """Return a text that Markdown, HTML and Grafana's variables leave alone, on one line."""
-    made = " ".join(str(value).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
+    return _escaped(str(value))
+
+
+@lru_cache(maxsize=1024)
+def _escaped(text: str) -> str:
+    made = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
     for mark in "\\`*_[]|#~!":
         made = made.replace(mark, f"&#{ord(mark)};") if mark != "#" else made
     return made
