@@ -58,7 +58,7 @@ DOCUMENTS = {
     "datasets.*.format": "steps of a team open their data themselves; only checks and comparisons read it here",
     "features.*": FEATURES,
     "environments.*.after": "an order between environments is kept when something is promoted, which reads it from the spec",
-    "environments.*.approvals": "reviewers are named in the settings of the repository; GitHub asks one, however many are wanted",
+    "environments.*.approvals": "who counts approvals reads from the spec how many are wanted, whatever a workflow says",
 }
 """What may change the README of the tree alone, and why. It has to change that at least."""
 
