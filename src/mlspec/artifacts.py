@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, NamedTuple, NoReturn
 
 from mlspec.diagnostics import Finding, Found, Rejected, code, diagnose
@@ -51,8 +51,9 @@ class Attic:
             self._room = sys.maxsize
             return tree
 
-    def put(self, data: bytes) -> Aside:
-        """Keep some bytes. Raises OSError."""
+    def put(self, parts: Sequence[bytes]) -> list[Aside]:
+        """Keep the bytes of some files. Raises OSError."""
+        data = b"".join(parts)
         if self._file is None:
             from tempfile import TemporaryFile
 
@@ -60,8 +61,10 @@ class Attic:
         self._file.seek(self._end)
         if self._file.write(data) != len(data):
             raise OSError("the temporary file took only a part")
-        kept = Aside(self, self._end, len(data))
-        self._end += len(data)
+        kept: list[Aside] = []
+        for part in parts:
+            kept.append(Aside(self, self._end, len(part)))
+            self._end += len(part)
         return kept
 
     def get(self, kept: Aside) -> bytes:
@@ -121,7 +124,7 @@ class Tree(Mapping[str, bytes]):
     def laid_aside(self, attic: Attic) -> Tree:
         """Return the same tree with its bytes in an attic. Raises OSError."""
         twin = object.__new__(Tree)
-        twin._files = {path: attic.put(data) for path, data in self.items()}
+        twin._files = dict(zip(self._files, attic.put(list(self.values())), strict=True))
         twin._owners = self._owners
         return twin
 

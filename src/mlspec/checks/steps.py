@@ -110,8 +110,23 @@ def strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
             yield from strings(item, (*path, at))
 
 
+_MOST_REMEMBERED = 500
+_mentions: dict[tuple[int, Path], tuple[Any, tuple[Mention, ...]]] = {}
+"""What was found below a value, with the value itself, so that its id stays its own; many checks ask of the same few."""
+
+
 def mentions(value: Any, path: Path) -> Iterator[Mention]:
-    """Yield the run-time references in the strings below a value."""
+    """Return the run-time references in the strings below a value."""
+    key = (id(value), path)
+    known = _mentions.get(key)
+    if known is None:
+        if len(_mentions) >= _MOST_REMEMBERED:
+            _mentions.clear()
+        known = _mentions[key] = (value, tuple(_find_mentions(value, path)))
+    return iter(known[1])
+
+
+def _find_mentions(value: Any, path: Path) -> Iterator[Mention]:
     for place, text in strings(value, path):
         if "${" not in text:
             continue

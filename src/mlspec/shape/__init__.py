@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlspec.shape.fault import Fault
@@ -41,6 +41,8 @@ CHOICES = frozenset(["$ref", "enum", "const", "allOf", "anyOf", "oneOf", "not"])
 FAMILIES = {"string": ("string",), "integer": ("number",), "number": ("number",), "array": ("array",), "object": ("object",)}
 PLAIN_MAP = frozenset(["type", "properties", "additionalProperties", "required", "description", "default", "title"])
 """Keywords of a map of which nothing more is said than its fields."""
+PLAIN_LIST = frozenset(["type", "items", "description", "default", "title"])
+"""Keywords of a list of which nothing more is said than its items."""
 PLAIN_TEXT = frozenset(["type", "minLength", "maxLength", "pattern", "description", "default", "title", "format"])
 """Keywords of a text of which nothing more is said than its length and form."""
 TEXTS = frozenset([str])
@@ -51,12 +53,14 @@ _MISSING: Any = object()
 class Shape:
     """A compiled schema. Definitions and properties are compiled when a value first reaches them."""
 
-    __slots__ = ("_check", "_refs", "definitions", "schema")
+    __slots__ = ("_check", "_late", "_refs", "definitions", "schema")
 
     def __init__(self, schema: Schema, definitions: Mapping[str, Schema]) -> None:
         self.schema = schema
         self.definitions = definitions
         self._refs: dict[str, Check] = {}
+        self._late: dict[Check, Callable[[], Check]] = {}
+        """For each check that stands for a definition, how to get the definition's own."""
         self._check: Check | None = _MISSING
 
     def accepts(self, value: Any) -> bool:
@@ -83,6 +87,8 @@ class Shape:
             return IS[types[0]]
         if types == ("object",) and (whole := self._plain_map(schema)) is not None:
             return whole
+        if types == ("array",) and schema.keys() <= PLAIN_LIST:
+            return self._plain_list(schema)
         if types == ("string",) and schema.keys() <= PLAIN_TEXT and (text := _strings(schema)) is not None:
             return _remembering(text)
         checks: list[Check] = []
@@ -106,17 +112,27 @@ class Shape:
     def _ref(self, name: str) -> Check:
         if (known := self._refs.get(name)) is not None:
             return known
-        target: Check | None = _MISSING
+        target: Check | None = None
+
+        def resolved() -> Check:
+            nonlocal target
+            if target is None:
+                target = self._refs[name] = self._compile(self.definitions[name]) or (lambda _: True)
+            return target
 
         def late(value: Any) -> bool:
-            nonlocal target
-            if target is _MISSING:
-                target = self._compile(self.definitions[name])
-                self._refs[name] = target or (lambda _: True)
-            return target is None or target(value)
+            return (target or resolved())(value)
 
         self._refs[name] = late
+        self._late[late] = resolved
         return late
+
+    def _now(self, schema: Schema) -> Check | None:
+        """Compile a schema for a value that is there: what it refers to is compiled as well, so that it is called directly."""
+        check = self._compile(schema)
+        while check is not None and (resolved := self._late.get(check)) is not None:
+            check = resolved()
+        return check
 
     def _combinations(self, schema: Mapping[str, Any]) -> list[Check]:
         checks: list[Check] = []
@@ -187,7 +203,7 @@ class Shape:
         if fewest or most is not None:
             checks.append(lambda value: fewest <= len(value) and (most is None or len(value) <= most))
         if (names := self._compile(schema.get("propertyNames", True))) is not None:
-            checks.append(lambda value: all(map(names, value)))
+            checks.append(_all_keys(names))
         if (fields := self._fields(schema)) is not None:
             checks.append(fields)
         return _all_of(checks)
@@ -205,6 +221,10 @@ class Shape:
                 return lambda value: not value
             if other is IS["string"]:
                 return lambda value: TEXTS.issuperset(map(type, value.values())) or all(map(other, value.values()))
+            if (accepted := getattr(other, "accepted", None)) is not None:
+                return lambda value: (
+                    (TEXTS.issuperset(map(type, value.values())) and accepted.issuperset(value.values())) or all(map(other, value.values()))
+                )
             return lambda value: all(map(other, value.values()))
         compiled: dict[str, Check | None] = {}
 
@@ -213,7 +233,7 @@ class Shape:
                 check = compiled.get(key, _MISSING)
                 if check is _MISSING:
                     if key in properties:
-                        check = compiled[key] = self._compile(properties[key])
+                        check = compiled[key] = self._now(properties[key])
                     else:
                         check = other
                 if check is not None and not check(below):
@@ -221,6 +241,28 @@ class Shape:
             return True
 
         return fields
+
+    def _plain_list(self, schema: Mapping[str, Any]) -> Check:
+        """Return one closure for a list of which its items alone are known."""
+        items = schema.get("items", True)
+        item: Check | None = _MISSING
+
+        def each(value: Any) -> bool:
+            nonlocal item
+            if not isinstance(value, list):
+                return False
+            if not value:
+                return True
+            if item is _MISSING:
+                item = self._now(items)
+            if item is None or (item is IS["string"] and TEXTS.issuperset(map(type, value))):
+                return True
+            for below in value:  # noqa: SIM110 - a generator would double the time
+                if not item(below):
+                    return False
+            return True
+
+        return each
 
     def _plain_map(self, schema: Mapping[str, Any]) -> Check | None:
         """Return one closure for the commonest of all schemas, a map with known fields; None for any other."""
@@ -240,7 +282,7 @@ class Shape:
                     check = other
                     if key in properties:
                         # a field that may hold any text needs no call of its own
-                        known = self._compile(properties[key])
+                        known = self._now(properties[key])
                         check = compiled[key] = str if known is IS["string"] else known
                 if check is str:
                     if not isinstance(below, str):
@@ -381,7 +423,15 @@ def _remembering(check: Check) -> Check:
             accepted.add(value)
         return True
 
+    text.accepted = accepted  # type: ignore[attr-defined]
     return text
+
+
+def _all_keys(check: Check) -> Check:
+    accepted = getattr(check, "accepted", None)
+    if accepted is None:
+        return lambda value: all(map(check, value))
+    return lambda value: accepted.issuperset(value) or all(map(check, value))
 
 
 def _numbers(schema: Mapping[str, Any]) -> Check | None:

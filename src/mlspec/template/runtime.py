@@ -77,12 +77,14 @@ def data(value: Any, depth: int = 0, text: Callable[[str], str] = str.__str__) -
     if isinstance(value, Mapping):
         plain = {}
         for key, child in value.items():
-            if not isinstance(key, str):
-                raise Fault(f"the key {key!r} is no text")
-            plain[str.__str__(key)] = data(child, depth + 1, text)
+            if key.__class__ is not str:
+                if not isinstance(key, str):
+                    raise Fault(f"the key {key!r} is no text")
+                key = str.__str__(key)  # noqa: PLW2901 - the same text
+            plain[key] = child if child.__class__ in ATOMS else data(child, depth + 1, text)
         return plain
     if isinstance(value, list | tuple):
-        return [data(child, depth + 1, text) for child in value]
+        return [child if child.__class__ in ATOMS else data(child, depth + 1, text) for child in value]
     if isinstance(value, bool | Decimal):
         return value
     if isinstance(value, int):
