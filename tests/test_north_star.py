@@ -57,7 +57,7 @@ DOCUMENTS = {
     "datasets.*.refresh.schedule": "whoever makes the data runs it; that it came is seen by its age",
     "datasets.*.format": "steps of a team open their data themselves; only checks and comparisons read it here",
     "features.*": FEATURES,
-    "platform.pipelines.kubeflow.version": "what must be there; what is written differs only where the versions do (pods' users since 2.16)",
+    "platform.pipelines.kubeflow.version": "what must be there; what is written differs only where versions do (users of pods, 2.16)",
     "environments.*.after": "an order between environments is kept when something is promoted, which reads it from the spec",
     "environments.*.approvals": "who counts approvals reads from the spec how many are wanted, whatever a workflow says",
 }
