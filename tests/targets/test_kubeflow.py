@@ -111,7 +111,7 @@ def test_becomes(made):
             {"secretName": "store", "keyToEnv": [{"secretKey": "key", "envVar": "OTHER"}]},
         ]),
         (train, POD.format("gate") + "/configMapAsVolume", [{"configMapName": config, "mountPath": "/mlspec", "optional": False}]),
-        (made["Pipeline", "train"], "metadata/annotations/argocd.argoproj.io~sync-wave", "-1"),
+        (made["Pipeline", "train"], "metadata/annotations/argocd.argoproj.io~sync-wave", "-2"),
         (made["Pipeline", "train"], "spec", {"displayName": "train", "description": "Ranks what people look for."}),
         (made["ConfigMap", config], "immutable", True),
     ]  # fmt: skip

@@ -90,8 +90,12 @@ class DatasetView(SubmitView):
 
     @property
     def annotations(self) -> dict[str, str]:
-        """Whom to ask, which data it is for, and that the pipeline's version comes before it."""
-        return {**super().annotations, "argocd.argoproj.io/sync-wave": "1", "mlspec.dev/dataset": f"{self._dataset}@{self._pin}"}
+        """Whom to ask, and which data it is for.
+
+        It has no sync wave of its own: the pipeline's version is in an earlier one, and a later one would wait until every endpoint is
+        healthy, which before the first training none is.
+        """
+        return {**super().annotations, "mlspec.dev/dataset": f"{self._dataset}@{self._pin}"}
 
 
 def _digest(text: str) -> str:
