@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--shared", type=pathlib.Path, default=ROOT.parent / "shared", help="where tools/ and design/ are")
     parser.add_argument("--only", metavar="CASE", help="only the cases whose name holds this")
     parser.add_argument("--judge", metavar="NAME", help="only the judges whose name holds this")
-    parser.add_argument("--keep", action="store_true", help="leave the judges running and the trees where they are")
+    parser.add_argument("--keep", action="store_true", help="leave the API server running and the trees where they are")
     arguments = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="conformance-"))
     servers, waivers = Servers(arguments.shared), Waivers()
@@ -83,8 +83,8 @@ def judges(servers: Servers, waivers: Waivers) -> dict[str, Judge]:
         "kubernetes-validate": kubernetes_validate,
         "kube-score": partial(kube_score, waivers=waivers),
         "checkov": partial(checkov, waivers=waivers),
+        "Argo CD": servers.argo_cd,  # while the cluster is empty, so that nothing is synced because it was there
         "kube-apiserver": servers.kubernetes,
-        "Argo CD": servers.argo_cd,
         "pytest": tests,
     }
 

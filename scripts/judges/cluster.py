@@ -20,9 +20,9 @@ class Servers:
         self._started: list[pathlib.Path] = []
 
     def stop(self) -> None:
-        """Stop what was started here."""
-        for program in reversed(self._started):
-            subprocess.run([str(program), "down"], check=False)
+        """Stop what was started here, and forget what it held."""
+        while self._started:
+            subprocess.run([str(self._started.pop()), "down"], check=False)
 
     def kubernetes(self, cases: list[Case]) -> Iterator[Verdict | Skipped]:
         """Send every object to a real API server: strict, applied, read back; warnings count."""
@@ -31,30 +31,41 @@ class Servers:
         if why:
             yield Skipped("kube-apiserver", why)
             return
-        surroundings = environment(program)
-        if not answers(surroundings):
-            subprocess.run([str(program), "up"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            self._started.append(program)
+        surroundings = self._surroundings()
         command = [sys.executable, str(program.with_name("judge.py")), "--apply", "--roundtrip", "--strict-warnings"]
         for case in cases:
             said, lines, status = last_line([*command, str(case.root / "deploy")], surroundings)
             good = status == 0 and " 0 rejected" in said and said.endswith(" 0 differences")
             yield Verdict(case.name, "kube-apiserver", said, lines, good)
 
+    def _surroundings(self) -> dict[str, str]:
+        """Return the surroundings in which clients find the API server, which is started unless it answers."""
+        program = self._tools / "apiserver" / "apiserver"
+        surroundings = environment(program)
+        if not answers(surroundings):
+            subprocess.run([str(program), "up"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self._started.append(program)
+        return surroundings
+
     def argo_cd(self, cases: list[Case]) -> Iterator[Verdict | Skipped]:
-        """Show every tree that Argo CD deploys to a real one."""
+        """Show every tree that Argo CD deploys to a real one, on a cluster that has none of it yet.
+
+        Nothing makes pods here, so a wave that waited for the health of an earlier one would wait for ever.
+        """
         program = self._tools / "argocd" / "argocd-local"
-        why = unready(program, "argocd") if shutil.which("redis-server") else "it needs redis-server, which is not here"
+        why = "" if shutil.which("redis-server") else "it needs redis-server, which is not here"
+        why = why or unready(program, "argocd") or unready(self._tools / "apiserver" / "apiserver", "kube-apiserver")
         if why:
             yield Skipped("Argo CD", why)
             return
-        subprocess.run([str(program), "up"], check=True, stdout=subprocess.DEVNULL)
+        surroundings = self._surroundings()
+        subprocess.run([str(program), "up"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._started.append(program)
-        surroundings = environment(self._tools / "apiserver" / "apiserver")
         for case in cases:
             if (case.root / "deploy" / "argocd").is_dir():
                 said, lines, status = last_line([sys.executable, str(program.with_name("sync.py")), str(case.root)], surroundings)
                 yield Verdict(case.name, "Argo CD", said, lines, status == 0)
+        self.stop()
 
 
 def unready(program: pathlib.Path, binary: str) -> str:
