@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -199,21 +196,3 @@ def test_what_the_lock_alone_makes_differ(repository, capsys):
     out = run(capsys)[1]
     assert "from lock: live prod/churn-api/version: 2.2.1 → 2.2.0" in out
     assert "and no field of a spec does" in out
-
-
-@pytest.mark.slow
-def test_the_largest_example_takes_less_than_a_second(tmp_path):
-    examples = Path(__file__).parents[2] / "examples"
-    folders = [path for path in examples.iterdir() if path.is_dir()]
-    largest = max(folders, key=lambda path: sum(file.stat().st_size for file in path.rglob("*.yaml")))
-    shutil.copytree(largest, tmp_path / "it")
-    git(tmp_path / "it", "init", "-q")
-    commit_all(tmp_path / "it")
-    for spec in (tmp_path / "it").rglob("mlspec.yaml"):
-        spec.write_text(spec.read_text().replace("version: ", "version: 9", 1).replace("cpu: ", "cpu: 1", 1))
-    times = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "mlspec", "diff"], cwd=tmp_path / "it", capture_output=True, check=False)
-        times.append(time.perf_counter() - begin)
-    assert min(times) < 1
