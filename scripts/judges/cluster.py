@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import yaml
 
 from judges.bench import Case, Skipped, Verdict, run
+
+PATIENCE = 90
+"""For how many seconds a server may take to stop."""
 
 
 class Servers:
@@ -20,9 +28,12 @@ class Servers:
         self._started: list[pathlib.Path] = []
 
     def stop(self) -> None:
-        """Stop what was started here, and forget what it held."""
+        """Stop what was started here, and forget what it held. Returns when another may be started in its place."""
         while self._started:
-            subprocess.run([str(self._started.pop()), "down"], check=False)
+            program = self._started.pop()
+            port = api_port(environment(program)) if program.name == "apiserver" else None
+            subprocess.run([str(program), "down"], check=False)
+            wait_until_closed(port)
 
     def kubernetes(self, cases: list[Case]) -> Iterator[Verdict | Skipped]:
         """Send every object to a real API server: strict, applied, read back; warnings count."""
@@ -89,6 +100,22 @@ def answers(surroundings: dict[str, str]) -> bool:
     """Tell whether an API server is up already; it is used then, and left running."""
     kubectl = pathlib.Path(surroundings["KUBEBUILDER_ASSETS"], "kubectl")
     return kubectl.exists() and run([str(kubectl), "get", "--raw", "/readyz"], surroundings).returncode == 0
+
+
+def api_port(surroundings: dict[str, str]) -> int | None:
+    """Return the port of the API server; None when nothing says it."""
+    file = pathlib.Path(surroundings["KUBECONFIG"])
+    config = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
+    return urlsplit(config["clusters"][0]["cluster"]["server"]).port if config else None
+
+
+def wait_until_closed(port: int | None) -> None:
+    """Wait until nothing listens on a port: a server that was told to stop first ends its watches."""
+    for _ in range(PATIENCE if port else 0):
+        with socket.socket() as link:
+            if link.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(1)
 
 
 def environment(program: pathlib.Path) -> dict[str, str]:
