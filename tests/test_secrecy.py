@@ -122,7 +122,7 @@ def test_masks():
 
 
 def test_large_texts_take_no_time():
-    began = time.perf_counter()
+    began = time.process_time()
     for text in (
         "password: " * 100_000,
         "a-" * 500_000,
@@ -132,4 +132,4 @@ def test_large_texts_take_no_time():
         "://" * 300_000,
     ):
         find_secrets(text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
