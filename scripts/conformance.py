@@ -98,7 +98,9 @@ def tests(cases: list[Case]) -> Iterator[Verdict | Skipped]:
     itself = "tests/test_conformance.py::test_outside_judges_find_nothing"
     command = [sys.executable, "-m", "pytest", "-m", "conformance", "-rs", "-p", "no:cacheprovider", "--deselect", itself]
     done = run([*command, "tests"], surroundings, ROOT)
-    lines = done.stdout.strip().splitlines() or done.stderr.splitlines() or ["it said nothing"]
+    lines = [*done.stdout.strip().splitlines(), *done.stderr.strip().splitlines()] or ["it said nothing"]
+    if done.returncode not in (0, 1):
+        lines.append(f"pytest stopped with {done.returncode}")
     yield from (Skipped("pytest", line.removeprefix("SKIPPED ")) for line in lines if line.startswith("SKIPPED "))
     yield Verdict(TESTS, "pytest", lines[-1], lines, done.returncode == 0)
 
