@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from mlspec.artifacts import Attic, Tree, digest
 from mlspec.conform import Kinds
-from mlspec.diagnostics import Diagnostic, Rejected
+from mlspec.diagnostics import Diagnostic, Finding, Rejected
 from mlspec.examine import Examined, examine, once
 from mlspec.library import Library
 from mlspec.location import Mark
@@ -135,9 +135,8 @@ def compile_spec(
     names = tuple(plan.environment for plan in examined.plans)
     folders = tuple(plan.folder for plan in examined.plans)
     made = Made(examined, tuple(manifests)) if request.keep else None
-    inputs = {root / path: value for path, value in examined.source.digests.items()} | dict.fromkeys(
-        pin_files(examined.source.tree, spec.parent), ""
-    )
+    read = [file for plan in examined.plans for file in pin_files(plan.tree, spec.parent)]
+    inputs = {root / path: value for path, value in examined.source.digests.items()} | dict.fromkeys(read, "")
     compiled = Compiled(
         examined.name,
         spec,
@@ -185,13 +184,9 @@ def render(
     found: list[Diagnostic] = []
     once: dict[str, Target] = {}
     for plan in examined.plans:
-        targets, findings = choose(plan, find_targets())
-        for target in targets:
-            findings += target.check(plan.watched())
-            if target.render_project:
-                once[target.name] = target
+        targets, made, findings = populate(plan, library)
+        once |= {target.name: target for target in targets if target.render_project}
         if not findings:
-            made = [manifest for target in targets for manifest in fill(plan, target.render(plan), library)]
             findings += unheard(
                 plan, [target.section for target in targets if target.section], {t.section: t.platform[1] for t in targets if t.platform}
             )
@@ -208,16 +203,30 @@ def render(
         found += examined.diagnose(findings, plan)
     if not found:
         plans = tuple(plan.watched() for plan in examined.plans)
-        made = [
-            manifest
-            for target in once.values()
-            if target.render_project
-            for manifest in fill(plans[0], target.render_project(plans), library, texts=texts)
-        ]
+        made = populate_once(plans, once.values(), library, texts=texts)
         faults = list(conform(made, kinds, lambda manifest, path: origin(manifest, path, library), conformed))
         found += examined.diagnose(faults, plans[0])
         manifests += made
     return manifests, live, found
+
+
+def populate(plan: Plan, library: Library) -> tuple[list[Target], list[Manifest], list[Finding]]:
+    """Return the targets of an environment and what they make, before patches; where they find faults, these and nothing made."""
+    targets, findings = choose(plan, find_targets())
+    for target in targets:
+        findings += target.check(plan.watched())
+    made = [] if findings else [manifest for target in targets for manifest in fill(plan, target.render(plan), library)]
+    return targets, made, findings
+
+
+def populate_once(plans: tuple[Plan, ...], targets: Iterable[Target], library: Library, *, texts: bool) -> list[Manifest]:
+    """Return what a project has once for all of its environments."""
+    return [
+        manifest
+        for target in targets
+        if target.render_project
+        for manifest in fill(plans[0], target.render_project(plans), library, texts=texts)
+    ]
 
 
 def disagreements(projects: list[Compiled]) -> list[Diagnostic]:

@@ -13,7 +13,7 @@ from mlspec.checks.subject import Project, Subject
 from mlspec.diagnostics import Diagnostic, Finding, Rejected, Related, diagnose
 from mlspec.location import Mark, locate, walk
 from mlspec.plan.environments import environment_names, settle
-from mlspec.plan.pins import pin
+from mlspec.plan.pins import join, pin
 from mlspec.plan.plan import Plan
 from mlspec.plan.platform import complete, words
 from mlspec.plan.references import References
@@ -52,7 +52,11 @@ def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], 
     ``live`` is what the lock says of what serves. Raises Rejected with everything that was found when any of it is an
     error; Unable when the file cannot be read.
     """
-    source = load(spec, root, display)
+    return examine_source(load(spec, root, display), spec, root, live)
+
+
+def examine_source(source: Source, spec: FilePath, root: FilePath, live: Mapping[str, Mapping[str, Any]]) -> Examined:
+    """Check a spec that was read, and resolve its environments. Raises Rejected with everything that was found when any is an error."""
     tree, mark = source.tree, source.mark
     found = [*source.findings, *(diagnose(finding, mark) for finding in parse(tree))]
     _stop(found, source)
@@ -72,11 +76,14 @@ def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], 
     project = Project(tree, mark, tuple(subjects))
     for check_project in find_checks().project:
         found += [diagnose(finding, mark) for finding in check_project(project)]
-    pins, findings = pin(tree, spec.parent)
-    found += [diagnose(finding, mark) for finding in findings]
+    pins: dict[str, Mapping[str, str]] = {}
+    for subject in subjects:
+        pins[subject.environment], findings = pin(subject.tree, spec.parent)
+        found += [_place(finding, subject.mark, mark, subject.environment) for finding in findings]
     found = once(found, len(names))
     _stop(found, source)
-    return Examined(spec, root, source, tuple(_plan(subject, source, root, spec, live, pins) for subject in subjects), pins, tuple(found))
+    plans = tuple(_plan(subject, source, root, spec, live, pins[subject.environment]) for subject in subjects)
+    return Examined(spec, root, source, plans, join(pins), tuple(found))
 
 
 def _settle(tree: dict[str, Any], mark: Mark, environment: str) -> tuple[Subject, list[Finding]]:

@@ -49,9 +49,9 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(capsys):
-    def run(*arguments):
+    def run(*arguments, command="lock"):
         capsys.readouterr()
-        status = main(["lock", *arguments])
+        status = main([command, *arguments])
         said = capsys.readouterr()
         return status, said.out, said.err
 
@@ -110,3 +110,40 @@ def test_without_a_lock(folder, run):
     status, _, said = run("--check")
     assert status == 1
     assert "run mlspec compile" in said
+
+
+OVERRIDDEN = SPEC.replace(
+    "{prod: {namespace: churn}}",
+    "{dev: {namespace: d, vars: {v: 1.1.0}, overrides: {datasets: {one: {version: {dvc: data/three.dvc}}}}}, "
+    "prod: {namespace: churn, after: dev}}",
+).replace("version: 1.0.0", 'version: "${vars.v}"')
+OVERRIDDEN = OVERRIDDEN.replace("datasets:\n", "vars: {v: 1.0.0}\ndatasets:\n", 1)
+
+
+def test_what_an_environment_overrides_is_pinned_for_it_and_checked(folder, run):
+    """A version that an override or a variable of an environment gives is a pin of that environment; what all share stays one fact."""
+    (folder / "data" / "three.dvc").write_text(DVC.format(C))
+    (folder / "mlspec.yaml").write_text(OVERRIDDEN)
+    assert main(["compile", "-q"]) == 0
+    text = (folder / "mlspec.lock").read_text()
+    pins = text[text.index("pins:") : text.index("files:")].splitlines()[1:]
+    assert pins == [
+        f'  "datasets/one/dev": "dvc:data/three.dvc@{C}"',
+        f'  "datasets/one/prod": "dvc:data/one.dvc@{A}"',
+        f'  "datasets/two": "dvc:data/two.parquet.dvc@{B}.dir"',
+        '  "models/churn/dev": "1.1.0"',
+        '  "models/churn/prod": "1.0.0"',
+    ]
+    assert run("--check")[0] == 0
+    (folder / "data" / "three.dvc").write_text(DVC.format("d" * 32))
+    status, _, said = run("--check")
+    assert status == 1
+    assert "datasets/one/dev is pinned to" in said
+    assert "datasets/one/prod" not in said
+
+
+def test_an_override_without_its_file_is_said_at_the_override(folder, run):
+    (folder / "mlspec.yaml").write_text(OVERRIDDEN)
+    _, out, _ = run("--format", "json", command="validate")
+    [found] = [one for one in json.loads(out)["diagnostics"] if one["code"] == "MLS-W490"]
+    assert (found["environment"], found["line"]) == ("dev", 4)

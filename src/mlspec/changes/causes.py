@@ -12,6 +12,7 @@ from mlspec.changes.values import ABSENT, Change, compare
 from mlspec.library import Library
 from mlspec.location import Path
 from mlspec.names import object_name
+from mlspec.plan.plan import Plan
 from mlspec.render import Manifest
 from mlspec.trace import Cause as Made
 from mlspec.trace import causes as trace
@@ -185,9 +186,9 @@ class Tracer:
         live = compare(dict(old.live) if old else {}, dict(new.live) if new else {})
         pins = [
             change
-            for change in compare(dict(self._before.pins), dict(self._after.pins))
+            for change in (compare(dict(old.pins), dict(new.pins)) if old and new else ())
             # What the spec itself pins anew is an edit like any other.
-            if not any(edit.path[:2] == tuple(str(change.path[0]).split("/")[:2]) for edit in self._edits)
+            if _version(old, change.path) == _version(new, change.path)
         ]
         return [
             *(f"live {environment}/{'/'.join(map(str, change.path))}: {_fact(change.before)} → {_fact(change.after)}" for change in live),
@@ -206,6 +207,12 @@ def _belongs(manifest: Manifest, item: str) -> bool:
     labels = ((manifest.object or {}).get("metadata") or {}).get("labels") or {}
     stem = manifest.file.rpartition("/")[2].removesuffix(".yaml")
     return name == labels.get("app.kubernetes.io/name") or stem.partition("-")[2] == name
+
+
+def _version(plan: Plan | None, pin: Path) -> object:
+    """Return what a spec says of a version that is pinned, by the pin's name."""
+    section, _, name = str(pin[0]).partition("/")
+    return (plan.tree[section].get(name) or {}).get("version") if plan else None
 
 
 def _fact(value: object) -> str:

@@ -17,10 +17,11 @@ _LIMIT = 1024 * 1024
 
 
 def pin(tree: Mapping[str, Any], folder: FilePath) -> tuple[dict[str, str], list[Finding]]:
-    """Return the pins of the datasets and models of a spec, and what could not be pinned.
+    """Return the pins of the datasets and models of one environment, by ``datasets/NAME`` and ``models/NAME``, and what has none.
 
-    A ``.dvc`` file gives the MD5 of its content (DVC 3: ``outs[0].md5``). What a pipeline of DVC makes has no such file: its
-    MD5 is that of the output in ``dvc.lock``.
+    ``tree`` is the spec as it is in that environment, references replaced: what an override pins is pinned, too. A ``.dvc`` file
+    gives the MD5 of its content (DVC 3: ``outs[0].md5``). What a pipeline of DVC makes has no such file: its MD5 is that of the
+    output in ``dvc.lock``.
     """
     pins: dict[str, str] = {}
     findings: list[Finding] = []
@@ -38,8 +39,27 @@ def pin(tree: Mapping[str, Any], folder: FilePath) -> tuple[dict[str, str], list
     return pins, findings
 
 
+def join(pins: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the pins of environments as facts of one lock.
+
+    What is pinned to the same in every environment that has it is one fact, ``datasets/people``; else there is one for each of them,
+    ``datasets/people/prod``.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for environment, facts in pins.items():
+        for name, fact in facts.items():
+            found.setdefault(name, {})[environment] = fact
+    facts = {}
+    for name, by in found.items():
+        if len(set(by.values())) == 1:
+            facts[name] = next(iter(by.values()))
+        else:
+            facts |= {f"{name}/{environment}": fact for environment, fact in by.items()}
+    return facts
+
+
 def pin_files(tree: Mapping[str, Any], folder: FilePath) -> list[FilePath]:
-    """Return the files that ``pin`` reads."""
+    """Return the files that ``pin`` reads for a tree."""
     versions = [dataset.get("version") or {} for dataset in (tree.get("datasets") or {}).values()]
     written = [version["dvc"] for version in versions if "dvc" in version]
     return [file for path in written for file in (folder / path, *(lock for lock, _ in _locks(folder, path)))]
