@@ -45,6 +45,8 @@ class Request(NamedTuple):
     """Whether what each project was made from is kept, for tracing; a fleet has no memory to spare for it."""
     live: Mapping[str, Mapping[str, Fact]] | None = None
     """What serves, instead of what the old lock says; for a rollout's step, and with one spec."""
+    text: bytes | None = None
+    """What the spec would hold, instead of what its file does; for an edit, and with one spec."""
 
 
 class Made(NamedTuple):
@@ -121,7 +123,8 @@ def compile_spec(
     """Compile one spec. Raises Rejected with everything that was found when any of it is an error."""
     where = lock_path(spec, root)
     old = _read_lock((request.out or root) / where, where)
-    examined = examine(spec, root, show, request.live if request.live is not None else old.live if old else {})
+    live_before = request.live if request.live is not None else old.live if old else {}
+    examined = examine(spec, root, show, live_before, request.text)
     library = Library.load(request.templates, spec.parent, examined.source.tree.get("templates"), examined.source.mark)
     manifests, live, found = render(examined, library, kinds, conformed, request.texts)
     diagnostics = suppress([*examined.diagnostics, *once(found, len(examined.plans))], examined.source.documents)

@@ -46,13 +46,19 @@ class Examined:
         return [_place(finding, plan.mark, self.source.mark, plan.environment) for finding in findings]
 
 
-def examine(spec: FilePath, root: FilePath, display: Callable[[FilePath], str], live: Mapping[str, Mapping[str, Any]]) -> Examined:
+def examine(
+    spec: FilePath,
+    root: FilePath,
+    display: Callable[[FilePath], str],
+    live: Mapping[str, Mapping[str, Any]],
+    text: bytes | None = None,
+) -> Examined:
     """Read and check one spec.
 
-    ``live`` is what the lock says of what serves. Raises Rejected with everything that was found when any of it is an
-    error; Unable when the file cannot be read.
+    ``live`` is what the lock says of what serves; ``text`` stands in for what the spec's file holds. Raises Rejected with
+    everything that was found when any of it is an error; Unable when the file cannot be read.
     """
-    return examine_source(load(spec, root, display), spec, root, live)
+    return examine_source(load(spec, root, display, text), spec, root, live)
 
 
 def examine_source(source: Source, spec: FilePath, root: FilePath, live: Mapping[str, Mapping[str, Any]]) -> Examined:

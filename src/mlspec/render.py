@@ -31,12 +31,25 @@ SECTIONS = {"serving": "serving", "pipelines": "pipelines", "monitoring": "monit
 class Manifest:
     """One object or text of a tree, and what made it."""
 
-    __slots__ = ("file", "object", "patched", "plan", "rendering", "text")
+    __slots__ = ("_text", "file", "object", "patched", "plan", "rendering")
 
-    def __init__(self, plan: Plan, rendering: Rendering, item: dict[str, Any] | None, text: str) -> None:
-        self.plan, self.rendering, self.object, self.text = plan, rendering, item, text
+    def __init__(self, plan: Plan, rendering: Rendering, item: dict[str, Any] | None, text: str | None = None) -> None:
+        self.plan, self.rendering, self.object, self._text = plan, rendering, item, text
         self.file = rendering.file
         self.patched: list[Path] = []
+
+    @property
+    def text(self) -> str:
+        """What is written of it; an object is emitted when it is first asked for."""
+        if self._text is None:
+            assert self.object is not None
+            self._text = emit(self.object)
+        return self._text
+
+    def become(self, item: dict[str, Any], patch: Path) -> None:
+        """Take the form that a patch gives it."""
+        self.object, self._text = item, None
+        self.patched.append(patch)
 
     @property
     def name(self) -> str:
@@ -97,7 +110,7 @@ def fill(plan: Plan, renderings: Iterable[Rendering], library: Library, *, texts
             continue
         item = template.objects(rendering.view)
         if item is not None:
-            yield Manifest(plan, rendering, item, emit(item))
+            yield Manifest(plan, rendering, item)
 
 
 def apply_patches(plan: Plan, manifests: list[Manifest]) -> list[Finding]:
@@ -113,15 +126,14 @@ def apply_patches(plan: Plan, manifests: list[Manifest]) -> list[Finding]:
             assert manifest.object is not None
             before = protected(manifest.object)
             try:
-                manifest.object = patch(manifest.object, entry)
+                patched = patch(manifest.object, entry)
             except PatchFailed as failure:
                 findings.append(patch_does_not_fit((*path, *failure.path), str(failure), manifest.name))
                 break
-            if weakened := changed_place(before, protected(manifest.object)):
+            if weakened := changed_place(before, protected(patched)):
                 findings.append(patch_weakens((*path, "merge" if "merge" in entry else "json"), manifest.name, weakened))
                 break
-            manifest.text = emit(manifest.object)
-            manifest.patched.append(path)
+            manifest.become(patched, path)
     return findings
 
 

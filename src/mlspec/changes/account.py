@@ -89,9 +89,7 @@ def account(before: Side, after: Side, library: Callable[[Project], Library], en
         old, new = before.projects.get(name), after.projects.get(name)
         if name in hidden and (old is None or new is None):
             continue
-        there = new or old
-        assert there is not None
-        made = _project(old, new, library(there), environments)
+        made = _project(old, new, library, environments)
         if made.state != SAME:
             projects.append(made)
     known = {(one.code, one.site.file, one.path, one.message) for one in before.diagnostics}
@@ -105,7 +103,9 @@ def _of_spec(side: Side, spec: str) -> Project | None:
     return next((project for project in side.projects.values() if project.spec == spec), None)
 
 
-def _project(old: Project | None, new: Project | None, library: Library, environments: tuple[str, ...]) -> ProjectAccount:
+def _project(
+    old: Project | None, new: Project | None, library: Callable[[Project], Library], environments: tuple[str, ...]
+) -> ProjectAccount:
     there = new or old
     assert there is not None
     state = ADDED if old is None else REMOVED if new is None else CHANGED

@@ -1,13 +1,14 @@
-"""Each field of an object that differs, tied to the edit of the spec that made it so, through the traced render."""
+"""Each field of an object that differs, tied to the edit of the spec that made it so: by trials, else through the traced render."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from mlspec.changes.edits import Edit, behind, related
 from mlspec.changes.objects import ObjectChange
 from mlspec.changes.side import Project
+from mlspec.changes.trials import Trials
 from mlspec.changes.values import ABSENT, Change, compare
 from mlspec.library import Library
 from mlspec.location import Path
@@ -32,34 +33,63 @@ class Cause(NamedTuple):
 class Tracer:
     """Finds causes in one project; what of the plans differs is worked out once."""
 
-    def __init__(self, before: Project | None, after: Project | None, edits: tuple[Edit, ...], library: Library) -> None:
-        self._before, self._after, self._edits, self._library = before, after, edits, library
+    def __init__(
+        self, before: Project | None, after: Project | None, edits: tuple[Edit, ...], library: Callable[[Project], Library]
+    ) -> None:
+        self._before, self._after, self._edits = before, after, edits
         self._sides = [side for side in (before, after) if side is not None]
+        libraries = [library(side) for side in self._sides]
+        self._library = libraries[-1]
         self._traced: dict[int, list[Made]] = {}
         names = dict.fromkeys(name for side in self._sides for name in side.plans)
         self._values: dict[tuple[str, Path], tuple[object, object]] = {}
         self._signed: set[tuple[str, Path, str]] = set()
         self._changed = {name: self._differing(name) for name in names}
         self._locked = {name: self._facts(name) for name in names}
+        self._trials = Trials(before, after, edits, libraries) if before and after else None
 
     def causes(self, change: ObjectChange) -> list[tuple[Cause, ...]]:
         """Return the causes of each field of a changed object, in the order of its changes; there is always one."""
-        found = []
-        for field in change.changes:
-            if not field.path and (existence := self._existence(change, field)):
-                found.append(existence)
-                continue
-            manifests = [
-                (side.manifests[change.key], path)
-                for side, path in ((self._after, field.after_path), (self._before, field.before_path))
-                if side is not None and change.key in side.manifests
-            ]
-            if field.sign == "+":
-                manifests = manifests[:1] if self._has(self._after, change) else manifests
-            elif field.sign == "-":
-                manifests = manifests[-1:]
-            found.append(self._of(change.key.environment, manifests, field))
-        return found
+        return [self._causes(change, field, self._by_trace) for field in change.changes]
+
+    def _causes(self, change: ObjectChange, field: Change, trace: Callable[[ObjectChange, Change], tuple[Cause, ...]]) -> tuple[Cause, ...]:
+        """Return what trials tell; what the trace tells is asked where they cannot, and narrows what they tell of several edits at once."""
+        if self._trials is None:
+            return trace(change, field)
+        found = set(self._trials.blame(change, field, edition=trace == self._edited))
+        untried = self._trials.untried
+        if found and not untried and not self._trials.together:
+            return _spec_causes(found)
+        if not found and not untried and self._edits and (others := self._unedited(change)):
+            return others
+        traced = trace(change, field)
+        if not found:
+            return traced
+        named = {cause.edit for cause in traced}
+        return _spec_causes((found & named or found if self._trials.together else found) | named & untried)
+
+    def _by_trace(self, change: ObjectChange, field: Change) -> tuple[Cause, ...]:
+        """Return what the trace of the render tells of a field."""
+        if not field.path and (existence := self._existence(change, field)):
+            return existence
+        manifests = [
+            (side.manifests[change.key], path)
+            for side, path in ((self._after, field.after_path), (self._before, field.before_path))
+            if side is not None and change.key in side.manifests
+        ]
+        if field.sign == "+":
+            manifests = manifests[:1] if self._has(self._after, change) else manifests
+        elif field.sign == "-":
+            manifests = manifests[-1:]
+        return self._of(change.key.environment, manifests, field)
+
+    def _edited(self, change: ObjectChange, field: Change) -> tuple[Cause, ...]:
+        """Return what the trace tells of a field of an object that takes the place of another."""
+        assert self._before is not None
+        assert self._after is not None
+        assert change.replaces is not None
+        old, new = self._before.manifests[change.replaces], self._after.manifests[change.key]
+        return self._of(change.key.environment, [(new, field.after_path), (old, field.before_path)], field)
 
     def edition(self, change: ObjectChange) -> list[tuple[Change, tuple[Cause, ...]]]:
         """Return how an object differs from the one that it takes the place of, its name aside, with the causes of each field."""
@@ -67,7 +97,7 @@ class Tracer:
             return []
         old, new = self._before.manifests[change.replaces], self._after.manifests[change.key]
         return [
-            (field, self._of(change.key.environment, [(new, field.after_path), (old, field.before_path)], field))
+            (field, self._causes(change, field, self._edited))
             for field in compare(old.object, new.object)
             if field.path != ("metadata", "name")
         ]
@@ -129,7 +159,7 @@ class Tracer:
             if related(path, changed)
             for at in edits
         }
-        return tuple(Cause("spec", at) for at in sorted(found))
+        return _spec_causes(found)
 
     def _alike(self, environments: list[str], field: Change) -> tuple[Cause, ...]:
         """Return the edits of values that differ just as a field does: what spans environments reads plans that no trace watches."""
@@ -140,17 +170,29 @@ class Tracer:
             if field.path and self._values.get((name, path)) == (field.before, field.after)
             for at in edits
         }
-        return tuple(Cause("spec", at) for at in sorted(found))
+        return _spec_causes(found)
+
+    def _unedited(self, change: ObjectChange) -> tuple[Cause, ...]:
+        """Return what other than edits may have made an object differ: a template of its own, else facts of the lock."""
+        manifests = [side.manifests[key] for side in self._sides for key in (change.key, change.replaces) if key in side.manifests]
+        templates = {cause.template for manifest in manifests for cause in self._trace(manifest)}
+        environments = [change.key.environment] if change.key.environment else list(self._changed)
+        return self._own(environments, templates | {manifest.rendering.template for manifest in manifests})
+
+    def _own(self, environments: list[str], templates: set[str]) -> tuple[Cause, ...]:
+        assert self._before is not None
+        assert self._after is not None
+        ours, theirs = self._before.templates, self._after.templates
+        own = tuple(Cause("template", what=name) for name in sorted(templates) if ours.get(name) != theirs.get(name))
+        return own or tuple(Cause("lock", what=fact) for name in environments for fact in self._locked.get(name, ()))
 
     def _otherwise(self, environments: list[str], templates: set[str], patched: list[Path]) -> tuple[Cause, ...]:
         """Return what is left when no value of the spec that went into an object differs."""
         assert self._before is not None
         assert self._after is not None
+        if own := self._own(environments, templates):
+            return own
         ours, theirs = self._before.templates, self._after.templates
-        own = tuple(Cause("template", what=name) for name in sorted(templates) if ours.get(name) != theirs.get(name))
-        facts = tuple(Cause("lock", what=fact) for name in environments for fact in self._locked.get(name, ()))
-        if own or facts:
-            return own or facts
         reached = sorted({at for name in environments for edits in self._changed.get(name, {}).values() for at in edits})
         # A patch that is gone left no trace in what is there now.
         gone = [at for at, edit in enumerate(self._edits) if edit.path[:1] == ("patches",)]
@@ -199,6 +241,10 @@ class Tracer:
         if id(manifest) not in self._traced:
             self._traced[id(manifest)] = trace(manifest, self._library)
         return self._traced[id(manifest)]
+
+
+def _spec_causes(edits: Iterable[int]) -> tuple[Cause, ...]:
+    return tuple(Cause("spec", at) for at in sorted(edits))
 
 
 def _belongs(manifest: Manifest, item: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from mlspec.changes.values import ABSENT, Change, apply, compare
+from mlspec.render import Manifest
 
 _HASH = re.compile(r"-[0-9a-f]{8,64}$")
 
@@ -59,6 +60,13 @@ def key_of(item: Mapping[str, Any], environment: str) -> Key:
     """Return what a cluster knows an object by."""
     metadata = item.get("metadata") or {}
     return Key(environment, str(item["apiVersion"]), str(item["kind"]), str(metadata.get("namespace", "")), str(metadata.get("name", "")))
+
+
+def manifest_key(manifest: Manifest) -> Key:
+    """Return what a cluster knows the object of a manifest by, and its environment; none for what the project has once."""
+    assert manifest.object is not None
+    plan = manifest.plan
+    return key_of(manifest.object, plan.environment if manifest.file.startswith(plan.folder + "/") else "")
 
 
 def differences(before: Objects, after: Objects) -> tuple[ObjectChange, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from mlspec.changes.gates import Gates, gates_of
-from mlspec.changes.objects import Key, key_of
+from mlspec.changes.objects import Key, manifest_key
 from mlspec.compiler import Compiled
 from mlspec.diagnostics import Diagnostic
 from mlspec.location import Mark
@@ -38,10 +38,7 @@ class Project:
         self.manifests: dict[Key, Manifest] = {}
         for manifest in compiled.made.manifests:
             if manifest.object is not None:
-                self.manifests[key_of(manifest.object, self._environment(manifest))] = manifest
-
-    def _environment(self, manifest: Manifest) -> str:
-        return manifest.plan.environment if manifest.file.startswith(manifest.plan.folder + "/") else ""
+                self.manifests[manifest_key(manifest)] = manifest
 
     @property
     def objects(self) -> dict[Key, dict[str, Any]]:

@@ -33,12 +33,25 @@ class Source:
         self.findings: tuple[Diagnostic, ...] = tuple(found for document in documents for found in document.findings)
         """Warnings about the text of the files."""
 
+    def without_places(self, tree: dict[str, Any]) -> Source:
+        """Return this source with another tree, of whose values nobody knows where they stand."""
+        return Source(tree, _unplaced(tree, self.mark.text), self.documents, self._inputs)
+
     @property
     def digests(self) -> dict[str, str]:
         """SHA-256 of each file in hexadecimal, by its path from the repository root; computed when asked for."""
         import hashlib
 
         return {path: hashlib.sha256(data).hexdigest() for path, data in sorted(self._inputs.items())}
+
+
+def _unplaced(value: Any, text: SourceText) -> Mark:
+    children: dict[str, Mark] | list[Mark] | None = None
+    if isinstance(value, dict):
+        children = {key: _unplaced(item, text) for key, item in value.items()}
+    elif isinstance(value, list):
+        children = [_unplaced(item, text) for item in value]
+    return Mark(text, 0, 0, children=children)
 
 
 @code("MLS-E480", "base-outside")
@@ -152,13 +165,15 @@ def name_in_base(mark: Mark) -> Found:
     )
 
 
-def load(spec: Path, root: Path, display: Callable[[Path], str]) -> Source:
+def load(spec: Path, root: Path, display: Callable[[Path], str], text: bytes | None = None) -> Source:
     """Read a spec and its bases below a repository root. ``display`` gives the name that people know a file by.
+
+    ``text`` stands in for what the spec's own file holds: for an edit that is judged before it is written.
 
     A base is laid below what extends it; of several bases the later wins; maps merge by key, and a null takes away what
     a base says. Raises Rejected with the faults of all files that can be read, Unable when the spec itself cannot be.
     """
-    return _Loading(root, display).load(spec)
+    return _Loading(root, display).load(spec, text)
 
 
 class _Loading:
@@ -172,13 +187,13 @@ class _Loading:
         self.diagnostics: list[Diagnostic] = []
         self.bytes = 0
 
-    def load(self, spec: Path) -> Source:
+    def load(self, spec: Path, text: bytes | None) -> Source:
         real = os.path.realpath(spec)
         if not self._inside(real):
             nowhere = Mark(SourceText(self.display(spec), ""), 0, 0)
             self._report(base_outside(nowhere, "the spec is a symlink that leads out of the repository", "put the file itself here"))
         else:
-            tree, mark = self._read(Path(real), spec, self._fetch(Path(real), self.display(spec)), "written", [])
+            tree, mark = self._read(Path(real), spec, self._fetch(Path(real), self.display(spec), text), "written", [])
         if self.diagnostics:
             raise Rejected(self.diagnostics)
         written = {key: value for key, value in tree.items() if value is not None or key in REQUIRED}
@@ -193,8 +208,8 @@ class _Loading:
         if len(self.diagnostics) < limits.FAULTS:
             self.diagnostics.append(diagnose(finding, mark))
 
-    def _fetch(self, real: Path, name: str) -> bytes:
-        data = read_file(real, name)
+    def _fetch(self, real: Path, name: str, text: bytes | None = None) -> bytes:
+        data = read_file(real, name) if text is None else text
         self.bytes += len(data)
         self.inputs[os.path.relpath(real, self.root).replace(os.sep, "/")] = data
         return data
