@@ -79,7 +79,8 @@ def _give_up(error: Unable, console: Console) -> int:
 
     from mlspec.reporters.printable import printable
 
-    print(f"{console.painted('error:', 'red', err=True)} {printable(error.message, chr(10))}", file=sys.stderr)
+    title = f"error[{error.code.id}]:" if error.code else "error:"
+    print(f"{console.painted(title, 'red', err=True)} {printable(error.message, chr(10))}", file=sys.stderr)
     if error.help:
         print(f"{console.painted('help:', 'green', err=True)} {printable(error.help, chr(10))}", file=sys.stderr)
     return error.status

@@ -113,6 +113,8 @@ class Unable(Exception):  # noqa: N818 - it is not an error of mlspec
 
     def __init__(self, message: str, help: str = "", *, status: int = 3) -> None:  # noqa: A002
         self.message, self.help, self.status = message, help, status
+        self.code: Code | None = None
+        """Given by ``code`` to what its functions return; None for all that has no page of its own (MLS-E090)."""
         super().__init__(message)
 
 
@@ -129,12 +131,15 @@ if TYPE_CHECKING:
         def __call__(self, function: Callable[P, Found]) -> Callable[P, Finding]: ...
         @overload
         def __call__(self, function: Callable[P, Iterator[Found]]) -> Callable[P, list[Finding]]: ...
+        @overload
+        def __call__(self, function: Callable[P, Unable]) -> Callable[P, Unable]: ...
 
 
 def code(id: str, name: str, *, severity: Severity = "error", security: bool = False) -> Register:  # noqa: A002
     """Give a function a permanent code; what it returns or yields (Found) becomes findings of that code.
 
-    The function either builds one ``Found`` from its arguments, or is a check: a generator of ``Found``. Its docstring
+    The function either builds one ``Found`` from its arguments, or is a check: a generator of ``Found``; or it builds an
+    ``Unable``, which gets the code and is raised by whoever called. Its docstring
     is the manual page: a first line that states the rule, why it is so, and the sections ``Bad::`` and ``Good::`` with an
     indented example each (a whole spec, or the part of one). Raises ValueError when the id is taken.
     """
@@ -151,7 +156,11 @@ def code(id: str, name: str, *, severity: Severity = "error", security: bool = F
         else:
 
             def check(*arguments: Any, **options: Any) -> Any:
-                return Finding(entry, function(*arguments, **options))
+                made = function(*arguments, **options)
+                if isinstance(made, Unable):
+                    made.code = entry
+                    return made
+                return Finding(entry, made)
 
         check.__name__ = function.__name__
         check.__doc__ = function.__doc__

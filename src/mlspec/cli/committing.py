@@ -13,7 +13,7 @@ from mlspec import __version__
 from mlspec.cli.rebuilding import Live, Rebuilt, rebuild, revision
 from mlspec.diagnostics import Diagnostic, Unable
 from mlspec.repository import clone as clones
-from mlspec.repository import commits, remotes, worktree
+from mlspec.repository import commits, remotes, troubles, worktree
 from mlspec.repository.uncommitted import find_left_over, find_uncommitted
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Place(NamedTuple):
             name = self.source.removeprefix("refs/heads/")
             where = f"on the remote {self.remote}" if self.remote else "in this clone"
             help_ = f"push it first: git push {self.remote} {name}" if self.remote and here else "commit the specs to it first"
-            raise Unable(f"there is no branch {name} {where}, or it has no commit", help_)
+            raise troubles.no_branch(f"there is no branch {name} {where}, or it has no commit", help_)
         return source, target
 
 
@@ -114,7 +114,7 @@ def carry_out(order: Order) -> Done:
             if attempt.commit is None or _land(place, attempt, tree):
                 break
         else:
-            raise Unable(f"somebody else was faster {TRIES} times at {place.branch}", "run again", status=4)
+            raise troubles.lost_race(f"somebody else was faster {TRIES} times at {place.branch}")
         notes = _follow(attempt, tree)
     notes += _propose(place, order, attempt)
     rebuilt = attempt.rebuilt
@@ -129,7 +129,7 @@ def _find_place(order: Order) -> Place:
     current = clones.checked_out(clone)
     source = order.source or current or (None if order.propose else order.target)
     if source is None:
-        raise Unable("no branch is checked out (a detached head)", "say which branch is meant: --from BRANCH", status=2)
+        raise troubles.detached_head()
     target = f"{OWN}{source}" if order.propose else order.target or source
     if order.remote:
         remotes.address(clone, order.remote)
@@ -143,6 +143,7 @@ def _alone(place: Place) -> Iterator[clones.Clone | None]:
         yield None
         return
     with worktree.claim(place.clone):
+        clones.require_finished(place.clone, place.target)
         tree = _tree_of_target(place)
         if tree:
             worktree.heal(tree)
@@ -154,7 +155,7 @@ def _tree_of_target(place: Place) -> clones.Clone | None:
     tree = clones.worktree_of(place.clone, place.target)
     if tree and place.own:
         name = place.target.removeprefix("refs/heads/")
-        raise Unable(f"the branch {name} is checked out in {tree}", "check out another branch there, or use --push")
+        raise troubles.branch_in_use(name, tree)
     if tree is None:
         return None
     return place.clone if place.clone.root and tree.samefile(place.clone.root) else clones.open_clone(tree)
@@ -186,11 +187,7 @@ def _leave_people_alone(place: Place, source: str, target: str | None) -> None:
     if not place.own or target is None or clones.is_ancestor(place.clone, target, source):
         return
     if commits.trailers_of(place.clone, target) is None:
-        raise Unable(
-            f"{place.branch} is left alone: its last commit {target[:12]} is not one of mlspec's",
-            "merge it, delete the branch, or name another with --branch",
-            status=4,
-        )
+        raise troubles.persons_branch(place.branch, target)
 
 
 def _commit(

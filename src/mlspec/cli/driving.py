@@ -145,18 +145,17 @@ def _moment(now: str | None) -> datetime:
 
 def _branch(paths: tuple[Path, ...], source: str | None, remote: str | None) -> tuple[Clone, str, str]:
     """Return the clone, the branch and its commit: on the remote, else here."""
-    from mlspec.diagnostics import Unable
     from mlspec.repository import clone as clones
-    from mlspec.repository import remotes
+    from mlspec.repository import remotes, troubles
 
     clone = clones.open_clone(paths[0] if paths else Path())
     branch = source or clones.checked_out(clone)
     if branch is None:
-        raise Unable("no branch is checked out (a detached head)", "say which branch is meant: --from BRANCH", status=2)
+        raise troubles.detached_head()
     ref = clones.ref_of(clone, branch)
     tip = remotes.tips(clone, remote, [ref])[0] if remote else clones.find_commit(clone, ref)
     if tip is None:
-        raise Unable(f"there is no branch {branch}" + (f" on the remote {remote}" if remote else ""), "check its name")
+        raise troubles.no_branch(f"there is no branch {branch}" + (f" on the remote {remote}" if remote else ""), "check its name")
     return clone, branch, tip
 
 
@@ -190,7 +189,7 @@ def began(clone: Clone, tip: str, lock: str, place: str) -> int:
 
     Raises Unable when the history of a shallow clone ends before that.
     """
-    from mlspec.diagnostics import Unable
+    from mlspec.repository.troubles import short_history
 
     wanted: Any = None
     when = 0
@@ -202,7 +201,7 @@ def began(clone: Clone, tip: str, lock: str, place: str) -> int:
             return when
         when = time
     if clone.shallow:
-        raise Unable(f"this clone ends before {place} came to its step", "fetch the history: git fetch --unshallow")
+        raise short_history(f"this clone ends before {place} came to its step")
     return when
 
 

@@ -224,7 +224,7 @@ def commit_step(
     """
     from mlspec.cli import committing
     from mlspec.cli.stepping import find_step
-    from mlspec.diagnostics import Unable
+    from mlspec.repository.troubles import lost_race
 
     made: list[Step] = []
     seen = [expected] if expected else []
@@ -232,7 +232,7 @@ def commit_step(
     def facts(spec: Path) -> tuple[Live, str]:
         step = find_step(order._replace(spec=spec))
         if seen and seen[0] != step.before:
-            raise Unable("somebody else has moved this rollout in the meantime", "look again: mlspec rollout status", status=4)
+            raise lost_race("somebody else has moved this rollout in the meantime", "look again: mlspec rollout status")
         seen[:], made[:] = [step.before], [step]
         return step.live, step.text
 

@@ -51,13 +51,14 @@ def library_of(project: Project, templates: Path | None) -> object:
 
 def _fork(clone: Clone, one: str, other: str) -> str:
     """Return where the histories of two revisions part."""
+    from mlspec.repository import troubles
     from mlspec.repository.clone import resolve
 
     ends = [resolve(clone, revision) for revision in (one, other)]
     found = clone.git.attempt("merge-base", *ends)
     if found.status:
-        help_ = "fetch more of the history: git fetch --unshallow" if clone.shallow else "leave out --merge-base"
-        raise Unable(f"{one} and {other} have no commit in common here", help_)
+        way = "fetch more of the history: git fetch --unshallow" if clone.shallow else "leave out --merge-base"
+        raise troubles.short_history(f"{one} and {other} have no commit in common here", way)
     return str(found.text)
 
 
@@ -67,7 +68,9 @@ def _side(
     """Compile one side; return it, and the paths that it has."""
     if revision == WORKTREE:
         if clone.root is None:
-            raise Unable("a bare repository has no work tree", "name a revision: --to main", status=2)
+            from mlspec.repository.troubles import no_work_tree
+
+            raise no_work_tree("a bare repository has no work tree", "name a revision: --to main")
         there = [name for name in names if (clone.root / name).exists()]
         return _compile(WORKTREE, "", clone.root, there, crds, templates), there
     from mlspec.cli.rebuilding import revision as copied

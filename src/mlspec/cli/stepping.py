@@ -120,7 +120,9 @@ def find_step(order: Order) -> Step:
     require_current(compiled, plan, order.endpoint)
     found = rollout_of(plan, order.endpoint)
     if order.at is not None and order.at != found.step + 1:
-        raise Unable(f"{found.place} is at step {found.step + 1}, not at {order.at}", "look again: mlspec rollout status", status=4)
+        from mlspec.repository.troubles import lost_race
+
+        raise lost_race(f"{found.place} is at step {found.step + 1}, not at {order.at}", "look again: mlspec rollout status")
     assert compiled.old is not None
     return Step(found, facts, {**compiled.old.live, found.place: facts})
 

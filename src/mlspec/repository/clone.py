@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlspec.diagnostics import Unable
+from mlspec.repository import troubles
 from mlspec.repository.git import Git
 
 _HEADS = "refs/heads/"
@@ -30,7 +31,7 @@ class Clone(NamedTuple):
     def relative(self, path: Path) -> str:
         """Return a path from the root of the repository. Raises Unable (status 2) when it leads out."""
         if self.root is None:
-            found = os.path.normpath(path)
+            found = os.path.relpath(os.path.realpath(path), os.path.realpath(self.folder)) if path.is_absolute() else os.path.normpath(path)
         else:
             there = os.path.abspath(path)  # noqa: PTH100 - the last part may be a link, which is judged later
             real = os.path.join(os.path.realpath(os.path.dirname(there)), os.path.basename(there))  # noqa: PTH118, PTH119, PTH120
@@ -50,10 +51,10 @@ def open_clone(path: Path) -> Clone:
     own, common = (Path(git.run("rev-parse", "--path-format=absolute", what).text) for what in ("--git-dir", "--git-common-dir"))
     if inside == "true":
         root = Path(git.run("rev-parse", "--path-format=absolute", "--show-toplevel").text)
-        return Clone(Git(root), root, own, common, shallow == "true", algorithm)
+        return Clone(git.guard(root), root, own, common, shallow == "true", algorithm)
     if bare != "true":
-        raise Unable(f"{folder} is inside the git folder of a repository", "go to its work tree")
-    return Clone(Git(own), None, own, common, shallow == "true", algorithm)
+        raise troubles.no_work_tree(f"{folder} is inside the git folder of a repository", "go to its work tree", status=3)
+    return Clone(git.guard(own), None, own, common, shallow == "true", algorithm)
 
 
 def checked_out(clone: Clone) -> str | None:
@@ -66,7 +67,7 @@ def ref_of(clone: Clone, branch: str) -> str:
     """Return the full name of a branch. Raises Unable (status 2) for what cannot be a branch's name."""
     ref = _HEADS + branch.removeprefix(_HEADS)
     if branch in {"", "HEAD"} or branch.startswith("-") or clone.git.attempt("check-ref-format", ref).status:
-        raise Unable(f"{branch!a} cannot be the name of a branch", "give a branch's name, such as main", status=2)
+        raise troubles.branch_name(branch)
     return ref
 
 
@@ -80,14 +81,19 @@ def resolve(clone: Clone, revision: str) -> str:
     """Return the commit that people mean by a revision. Raises Unable (status 2) when there is none here."""
     found = find_commit(clone, revision)
     if found is None or not re.fullmatch(r"[0-9a-f]{40,64}", found):
-        help_ = "fetch it first: this clone is shallow (git fetch --unshallow)" if clone.shallow else "give a branch, a tag or a commit"
-        raise Unable(f"there is no commit {revision!a} in this clone", help_, status=2)
+        if clone.shallow:
+            what = f"there is no commit {revision!a} in this clone, whose history is cut off"
+            raise troubles.short_history(what, "fetch it first: git fetch --unshallow", status=2)
+        raise troubles.no_revision(revision)
     return found
 
 
 def is_ancestor(clone: Clone, older: str, newer: str) -> bool:
-    """Tell whether one commit is the other, or lies in its history as far as this clone has it."""
-    return clone.git.attempt("merge-base", "--is-ancestor", older, newer).status == 0
+    """Tell whether one commit is the other, or lies in its history as far as this clone has it. Raises Unable when that is damaged."""
+    found = clone.git.attempt("merge-base", "--is-ancestor", older, newer)
+    if found.status > 1:
+        raise clone.git.explain(found.error, "merge-base")
+    return found.status == 0
 
 
 def worktree_of(clone: Clone, ref: str) -> Path | None:
@@ -104,6 +110,40 @@ def worktree_of(clone: Clone, ref: str) -> Path | None:
     return None
 
 
+_UNFINISHED = {
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+}
+"""What git leaves in its folder while something is under way."""
+
+
+def require_finished(clone: Clone, ref: str) -> None:
+    """Raise Unable when somebody is in the middle of something that would be spoilt if a branch moved: in any work tree."""
+    listed = sorted(clone.common.glob("worktrees/*"))
+    for folder in (clone.common, *listed):
+        for name, what in _UNFINISHED.items():
+            if _branch_under_way(folder, name) == ref:
+                way = f"end it first (git {what} --continue, or --abort), or use --push"
+                raise troubles.unfinished(f"a {what} of {ref.removeprefix(_HEADS)} is under way", way)
+
+
+def _branch_under_way(folder: Path, name: str) -> str | None:
+    """Return the full name of the branch that something under way in a work tree will move; None when there is none."""
+    there = folder / name
+    if not there.exists():
+        return None
+    try:
+        if there.is_dir():
+            return (there / "head-name").read_text(encoding="utf-8", errors="surrogateescape").strip()
+        head = (folder / "HEAD").read_text(encoding="utf-8", errors="surrogateescape").strip()
+        return head.removeprefix("ref: ") if head.startswith("ref: ") else None
+    except OSError:
+        return None
+
+
 def identity(clone: Clone, name: str | None, email: str | None) -> dict[str, str]:
     """Return the variables that name author and committer: as given, else by GIT_AUTHOR_* and GIT_COMMITTER_*, else by git's configuration.
 
@@ -112,7 +152,7 @@ def identity(clone: Clone, name: str | None, email: str | None) -> dict[str, str
     given = {"NAME": name, "EMAIL": email}
     for word, value in given.items():
         if value is not None and (not value.strip() or re.search(r"[<>\x00-\x1f\x7f]", value)):
-            raise Unable(f"{value!a} cannot stand in a commit as the author's {word.lower()}", "leave out <, > and line ends", status=2)
+            raise troubles.commit_text(f"{value!a} cannot stand in a commit as the author's {word.lower()}", "leave out <, > and line ends")
     set_ = {f"GIT_{who}_{word}": value for who in ("AUTHOR", "COMMITTER") for word, value in given.items() if value is not None}
     author = {key: value for key in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL") if (value := set_.get(key) or os.environ.get(key))}
     for key, value in author.items():
@@ -121,8 +161,5 @@ def identity(clone: Clone, name: str | None, email: str | None) -> dict[str, str
             set_.setdefault(committer, value)
     for who in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
         if clone.git.attempt("var", who, variables=set_).status:
-            raise Unable(
-                "git does not know who commits",
-                "give --author-name and --author-email, set GIT_AUTHOR_NAME and GIT_AUTHOR_EMAIL, or git config user.name and user.email",
-            )
+            raise troubles.nobody_commits()
     return set_

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mlspec.diagnostics import Unable
+from mlspec.repository import troubles
 from mlspec.repository.clone import Clone
 from mlspec.repository.trees import FILE
 
@@ -86,9 +86,9 @@ def trailers_of(clone: Clone, commit: str) -> Trailers | None:
 def check_message(message: str) -> str:
     """Return the text that a person gave for a message. Raises Unable (status 2) for what would pass for something else."""
     if not message.strip() or re.search(r"[\x00-\x09\x0b-\x1f\x7f]", message):
-        raise Unable("the message is empty or has control characters", "give a line of text", status=2)
+        raise troubles.commit_text("the message is empty or has control characters", "give a line of text")
     if re.search(rf"^\s*({SOURCE}|{DIGEST}|{COMPILER})\s*:", message, re.MULTILINE | re.IGNORECASE):
-        raise Unable("the message has a line that looks like one of mlspec's trailers", "leave these lines out", status=2)
+        raise troubles.commit_text("the message has a line that looks like one of mlspec's trailers", "leave these lines out")
     return message
 
 
@@ -98,5 +98,5 @@ def move_branch(clone: Clone, ref: str, new: str, old: str | None) -> bool:
     done = clone.git.attempt("update-ref", "-m", "mlspec commit", ref, new, expected)
     if done.status and not _LOST_RACE.search(done.error):
         branch = ref.removeprefix("refs/heads/")
-        raise Unable(f"the branch {branch} cannot be moved: {done.error.strip()}", "check the repository's permissions")
+        raise troubles.git_failed("update-ref", f"the branch {branch} cannot be moved: {done.error.strip()}")
     return done.status == 0

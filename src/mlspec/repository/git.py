@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import selectors
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from mlspec.diagnostics import Unable
+from mlspec.repository import troubles
 
 OLDEST = (2, 31)
 """The oldest git that has every option used here."""
@@ -28,6 +30,14 @@ _NO_CREDENTIALS = re.compile(
 _NO_REMOTE = re.compile(
     r"Could not resolve host|unable to access|Could not read from remote|does not appear to be a git|Connection (refused|timed)"
 )
+
+_DAMAGED = re.compile(
+    r"object file .* is empty|(loose|packed) object|unable to (read|unpack|find|parse) |bad (tree|object|commit|blob)|"
+    r"inflate: |packfile|missing (tree|object|commit|blob)|not a (tree|valid) object|unpack tree object|"
+    r"Could not read [0-9a-f]{40}|necessary objects|promisor",
+)
+_PROGRAMS = r"^(core\.sshcommand|credential(\..*)?\.helper|remote\..*\.(uploadpack|receivepack))$"
+"""What a configuration names to run on the way to a remote."""
 
 _CONFIGURATION = (
     # Nothing of the repository's runs: hooks, monitors, filters, other transports, signers, maintenance.
@@ -66,6 +76,7 @@ _KEPT = frozenset(
 _SET = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "",
+    "GIT_PROXY_COMMAND": "",
     "SSH_ASKPASS": "",
     "SSH_ASKPASS_REQUIRE": "never",
     "GCM_INTERACTIVE": "never",
@@ -96,11 +107,39 @@ class Result(NamedTuple):
 class Git:
     """Git, standing in one folder."""
 
-    __slots__ = ("_environment", "folder")
+    __slots__ = ("_environment", "_settings", "folder", "ignored")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: tuple[tuple[str, str], ...] = (), ignored: tuple[str, ...] = ()) -> None:
         self.folder = folder
+        self.ignored = ignored
+        """Keys of the repository's own configuration that say what to run, and are not heeded (see ``guard``)."""
         self._environment = _environment()
+        self._settings = (*_CONFIGURATION, *settings)
+
+    def guard(self, folder: Path) -> Git:
+        """Return git in another folder of this repository, which runs nothing that the repository's own configuration names.
+
+        How a remote is reached is for the user to say, and for the system: what they have set goes on to hold.
+        """
+        said = os.fsdecode(self.attempt("config", "-z", "--show-scope", "--get-regexp", _PROGRAMS).out).split("\0")
+        entries = [(scope, *entry.partition("\n")[::2]) for scope, entry in zip(said[::2], said[1::2], strict=False)]
+        own = [key for scope, key, _ in entries if scope in {"local", "worktree"}]
+        theirs = [(key, value) for scope, key, value in entries if scope not in {"local", "worktree"}]
+        settings: list[tuple[str, str]] = []
+        ignored: list[str] = []
+        if "core.sshcommand" in own:
+            ssh = os.environ.get("GIT_SSH")
+            settings.append(("core.sshCommand", dict(theirs).get("core.sshcommand") or (shlex.quote(ssh) if ssh else "ssh")))
+            ignored.append("core.sshCommand")
+        if any(key.startswith("credential.") for key in own):
+            # An empty helper empties the list; those of user and system are put in again.
+            settings.append(("credential.helper", ""))
+            settings += [(key, value) for key, value in theirs if key.startswith("credential.") and "=" not in key]
+            ignored.append("credential.helper")
+        for key in own:
+            if key.endswith("pack") and "=" not in key:
+                settings.append((key, f"git-{key.rpartition('.')[2].removesuffix('pack')}-pack"))
+        return Git(folder, tuple(settings), tuple(ignored))
 
     def run(
         self,
@@ -115,7 +154,7 @@ class Git:
         """
         result = self.attempt(*arguments, input=input, seconds=seconds, variables=variables)
         if result.status:
-            raise explain(result.error, arguments[0])
+            raise self.explain(result.error, arguments[0])
         return result
 
     def attempt(
@@ -126,7 +165,7 @@ class Git:
         variables: Mapping[str, str] | None = None,
     ) -> Result:
         """Run a command that may fail. Raises Unable when it cannot be run, does not end in time, or says too much."""
-        settings = [word for key, value in _CONFIGURATION for word in ("-c", f"{key}={value}")]
+        settings = [word for key, value in self._settings for word in ("-c", f"{key}={value}")]
         line = [_binary(), *settings, *arguments]
         try:
             process = subprocess.Popen(
@@ -140,7 +179,7 @@ class Git:
                 start_new_session=True,
             )
         except OSError as error:
-            raise Unable(f"git cannot be run: {error.strerror}", "check the folder, and that git can be executed") from None
+            raise troubles.no_git(f"git cannot be run: {error.strerror}", "check the folder, and that git can be executed") from None
         try:
             out, said = _converse(process, input, seconds, arguments[0])
             return Result(process.wait(), out, said.decode("utf-8", "replace"))
@@ -148,28 +187,29 @@ class Git:
             _end(process)
             raise
 
+    def explain(self, said: str, command: str) -> Unable:
+        """Return what a failure of this git means, and what to do about it."""
+        return explain(said, command, self.ignored)
 
-def explain(said: str, command: str) -> Unable:
-    """Return what a failure of git means, and what to do about it."""
+
+def explain(said: str, command: str, ignored: tuple[str, ...] = ()) -> Unable:
+    """Return what a failure of git means, and what to do about it. ``ignored`` are settings that might have helped."""
     lines = [line.strip() for line in redacted(said).splitlines() if line.strip()]
     last = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "it said nothing")
     last = last.removeprefix("fatal: ").removeprefix("error: ")
     if "dubious ownership" in said:
         found = re.search(r"dubious ownership in repository at '(.*?)'", said)
         folder = found[1] if found else "FOLDER"
-        return Unable(
-            f"git does not trust {folder}: it belongs to another user",
-            f"if you do: git config --global --add safe.directory {folder}",
-        )
+        return troubles.dubious_ownership(folder)
     if "not a git repository" in said:
-        return Unable("this is no git repository", "run git init, or name a path inside a repository")
+        return troubles.no_repository()
     if _NO_CREDENTIALS.search(said):
-        return Unable(
-            f"the remote wants credentials that git does not have: {last}", "give git a credential helper, a token or a key; it never asks"
-        )
+        return troubles.no_credentials(last, ignored)
     if _NO_REMOTE.search(said):
-        return Unable(f"the remote cannot be reached: {last}", "check its address (git remote -v) and the network")
-    return Unable(f"git {command} failed: {last}", "see whether git itself works here; mlspec doctor looks around")
+        return troubles.remote_unreachable(last)
+    if _DAMAGED.search(said):
+        return troubles.unreadable_object(f"git {command} cannot read an object: {last}")
+    return troubles.git_failed(command, last)
 
 
 def redacted(text: str) -> str:
@@ -182,15 +222,15 @@ def _binary() -> str:
     """Return the path of git. Raises Unable when there is none, or one that is too old."""
     found = shutil.which("git")
     if found is None:
-        raise Unable("git is not on the PATH", f"install git {'.'.join(map(str, OLDEST))} or newer")
+        raise troubles.no_git("git is not on the PATH", f"install git {'.'.join(map(str, OLDEST))} or newer")
     try:
         said = subprocess.run([found, "--version"], capture_output=True, timeout=LOCAL_S, check=True, env=_environment()).stdout
     except (OSError, subprocess.SubprocessError):
-        raise Unable(f"{found} cannot be run", "install git anew") from None
+        raise troubles.no_git(f"{found} cannot be run", "install git anew") from None
     version = re.search(rb"(\d+)\.(\d+)", said)
     if version is None or (int(version[1]), int(version[2])) < OLDEST:
         shown = said.decode("utf-8", "replace").strip().removeprefix("git version ")
-        raise Unable(f"git is of version {shown}", f"install git {'.'.join(map(str, OLDEST))} or newer")
+        raise troubles.no_git(f"git is of version {shown}", f"install git {'.'.join(map(str, OLDEST))} or newer")
     return found
 
 
@@ -223,7 +263,7 @@ def _converse(process: subprocess.Popen[bytes], data: bytes, seconds: float, com
         while selector.get_map():
             ready = selector.select(max(0.0, until - time.monotonic()))
             if time.monotonic() >= until:
-                raise Unable(f"git {command} did not end within {seconds:g} s", "check the network and the remote, then run again")
+                raise troubles.git_too_slow(command, seconds)
             for key, _ in ready:
                 if key.fileobj is process.stdin:
                     left = _write(process.stdin, left)
@@ -239,11 +279,11 @@ def _converse(process: subprocess.Popen[bytes], data: bytes, seconds: float, com
                     continue
                 said[stream] += chunk
                 if len(said[stream]) > OUTPUT_BYTES:
-                    raise Unable(f"git {command} says more than {OUTPUT_BYTES >> 20} MiB", "name fewer paths")
+                    raise troubles.git_failed(command, f"it says more than {OUTPUT_BYTES >> 20} MiB")
     try:
         process.wait(max(0.1, until - time.monotonic()))
     except subprocess.TimeoutExpired:
-        raise Unable(f"git {command} did not end within {seconds:g} s", "run again") from None
+        raise troubles.git_too_slow(command, seconds) from None
     return bytes(said[process.stdout]), bytes(said[process.stderr])
 
 

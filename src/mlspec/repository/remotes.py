@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mlspec.diagnostics import Unable
-from mlspec.repository.clone import Clone, find_commit
-from mlspec.repository.git import REMOTE_S, explain, redacted
+from mlspec.repository import troubles
+from mlspec.repository.clone import Clone
+from mlspec.repository.git import REMOTE_S, redacted
 
 _LOST_RACE = re.compile(
     r"\[rejected\]|stale info|fetch first|non-fast-forward|cannot lock ref|failed to update ref|incorrect old value|already exists|"
@@ -21,8 +21,7 @@ def address(clone: Clone, remote: str) -> str:
     known = clone.git.attempt("config", "--name-only", "--get-regexp", r"^remote\..*\.(url|pushurl)$").text.split("\n")
     names = sorted({name.removeprefix("remote.").rpartition(".")[0] for name in known if name})
     if remote not in names:
-        there = f"there are {', '.join(names)}" if names else "this clone has none"
-        raise Unable(f"there is no remote named {remote!a}; {there}", "add it (git remote add), or name another with --remote")
+        raise troubles.no_remote(remote, names)
     return redacted(clone.git.run("remote", "get-url", "--push", "--end-of-options", remote).text)
 
 
@@ -35,15 +34,25 @@ def tips(clone: Clone, remote: str, refs: Sequence[str]) -> list[str | None]:
     for _ in range(5):
         said = clone.git.run("ls-remote", "--refs", "--end-of-options", remote, *refs, seconds=REMOTE_S).text
         there = {ref: name for name, _, ref in (line.partition("\t") for line in said.split("\n")) if ref in refs}
-        missing = [ref for ref, name in there.items() if find_commit(clone, name) is None]
+        missing = [ref for ref, name in there.items() if not _is_whole(clone, name)]
         if not missing:
             return [there.get(ref) for ref in refs]
         options = ("--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules", "--refmap=", "--quiet")
         done = clone.git.attempt("fetch", *options, "--end-of-options", remote, *missing, seconds=REMOTE_S)
         # A branch that went away or moved in between, or another fetch in this clone, is no reason to give up.
         if done.status and not re.search(r"couldn't find remote ref|\.lock|not our ref", done.error):
-            raise explain(done.error, "fetch")
-    raise Unable(f"the branches of {remote} change too fast to be fetched", "run again", status=4)
+            raise clone.git.explain(done.error, "fetch")
+    raise troubles.lost_race(f"the branches of {remote} change too fast to be fetched")
+
+
+def _is_whole(clone: Clone, commit: str) -> bool:
+    """Tell whether a commit is here with all that belongs to it, history included.
+
+    That the commit is here is not enough: git unpacks what it fetches one object after the other, commits first. While
+    another run fetches, or for good once it was killed, a commit is there without its trees and files.
+    """
+    options = ("--objects", "--quiet", "--exclude-promisor-objects")
+    return clone.git.attempt("rev-list", *options, commit, "--not", "--all").status == 0
 
 
 def push(clone: Clone, remote: str, commit: str, ref: str, old: str | None) -> bool:
@@ -63,7 +72,7 @@ def push(clone: Clone, remote: str, commit: str, ref: str, old: str | None) -> b
     if status and _REFUSED.search(said):
         reasons = [line.removeprefix("remote:").strip() for line in redacted(said).splitlines() if line.startswith("remote:")]
         reason = "; ".join(line for line in reasons if line) or status.split("\t")[-1]
-        raise Unable(f"{remote} refuses the push to {branch}: {reason}", "push with --pr where the branch is protected")
+        raise troubles.push_refused(remote, branch, reason)
     if _LOST_RACE.search(status or said):
         return False
-    raise explain(said, "push")
+    raise clone.git.explain(said, "push")

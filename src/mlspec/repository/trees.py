@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from mlspec.diagnostics import Unable
+from mlspec.repository import troubles
 from mlspec.repository.clone import Clone
 
 FILE, EXECUTABLE, LINK, MODULE = "100644", "100755", "120000", "160000"
 COPIED_BYTES = 6 * 1024 * 1024
 """The reader takes no file of more than 5 MiB; one that is larger stays a larger one."""
+_ALWAYS = ".mlspec/"
 _NOWHERE = "/dev/null/outside"
 """Where links point that lead out of the repository: reading them fails, and nothing can be put there."""
 _NEVER_READ = frozenset(
@@ -30,37 +32,82 @@ class Entry(NamedTuple):
 
     mode: str
     object: str
-    size: int
-    """Bytes; -1 for a submodule."""
 
 
 def list_tree(clone: Clone, commit: str) -> dict[str, Entry]:
     """Return all entries of a commit's tree by path: files, links and submodules. ``commit`` is an object id."""
     entries: dict[str, Entry] = {}
-    for line in clone.git.run("ls-tree", "-r", "-z", "--long", "--full-tree", commit).out.split(b"\0"):
+    # Names alone: asking for sizes too would read, and in a partial clone fetch, every object there is.
+    words = ("ls-tree", "-r", "-z", "--full-tree", commit)
+    found = clone.git.attempt(*words)
+    if found.status:  # a second look, in a process that sees the packs as they are now
+        found = clone.git.run(*words)
+    for line in found.out.split(b"\0"):
         if line:
             facts, _, path = line.partition(b"\t")
-            mode, _, name, size = facts.decode("ascii").split()
-            entries[os.fsdecode(path)] = Entry(mode, name, -1 if size == "-" else int(size))
+            mode, _, name = facts.decode("ascii").split()
+            entries[os.fsdecode(path)] = Entry(mode, name)
     return entries
 
 
 def read_objects(clone: Clone, objects: Iterable[str]) -> dict[str, bytes]:
-    """Return the contents of some blobs by object id. Raises Unable for one that is not here (a partial clone, offline)."""
+    """Return the contents of some blobs by object id. Raises Unable (MLS-E708) for one that is not here, or damaged."""
     wanted = list(dict.fromkeys(objects))
-    if not wanted:
-        return {}
-    out = memoryview(clone.git.run("cat-file", "--batch", input="".join(f"{name}\n" for name in wanted).encode()).out)
     found: dict[str, bytes] = {}
-    at = 0
+    said = ""
+    # A second look, in a process that sees the packs as they are now: somebody may have packed the repository meanwhile.
+    for _ in range(2):
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            more, said = _read_blobs(clone, missing)
+            found |= more
+    _require(clone, wanted, found, said)
+    return found
+
+
+def _require(clone: Clone, wanted: Sequence[str], found: Collection[str], said: str) -> None:
+    """Raise Unable for the first object that is not among those found. ``said`` is what git had to say about it."""
+    lost = next((name for name in wanted if name not in found), None)
+    if lost is None:
+        return
+    if "promisor" in said:
+        raise clone.git.explain(said, "cat-file")
+    raise troubles.unreadable_object(f"this clone lacks the object {lost}, or it is damaged")
+
+
+def _read_blobs(clone: Clone, wanted: Sequence[str]) -> tuple[dict[str, bytes], str]:
+    """Return the contents of those blobs that can be read, and what git said."""
+    result = clone.git.attempt("cat-file", "--batch", input="".join(f"{name}\n" for name in wanted).encode())
+    out, at = memoryview(result.out), 0
+    found: dict[str, bytes] = {}
     for name in wanted:
-        end = at + bytes(out[at : at + 200]).index(b"\n")
-        facts = bytes(out[at:end]).split()
-        if len(facts) != 3 or facts[1] != b"blob":
-            raise Unable(f"this clone lacks the object {name}", "fetch it; a partial clone needs its remote")
+        line, ended, _ = bytes(out[at : at + 200]).partition(b"\n")
+        facts = line.split()
+        if not ended:
+            break  # git stopped in the middle, at an object that is damaged
+        at += len(line) + 1
+        if len(facts) != 3:
+            continue  # missing
         size = int(facts[2])
-        found[name] = bytes(out[end + 1 : end + 1 + size])
-        at = end + 1 + size + 1
+        if facts[1] == b"blob" and at + size < len(out):
+            found[name] = bytes(out[at : at + size])
+        at += size + 1
+    return found, result.error
+
+
+def sizes_of(clone: Clone, objects: Iterable[str]) -> dict[str, int]:
+    """Return the bytes of some blobs by object id. Raises Unable (MLS-E708) for one that is not here, or damaged."""
+    wanted = list(dict.fromkeys(objects))
+    found: dict[str, int] = {}
+    said = ""
+    for _ in range(2):  # as in read_objects
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            result = clone.git.attempt("cat-file", "--batch-check", input="".join(f"{name}\n" for name in missing).encode())
+            facts = (line.split(" ") for line in result.text.split("\n"))
+            found |= {fact[0]: int(fact[2]) for fact in facts if len(fact) == 3 and fact[1] == "blob"}
+            said = result.error
+    _require(clone, wanted, found, said)
     return found
 
 
@@ -140,7 +187,9 @@ def checkout(clone: Clone, commit: str, folder: Path) -> Checkout:
     owned: set[str] = set()
     for lock in locks:
         owned |= owned_by((folder / lock).read_bytes())
-    copy.bring(path for path, entry in copy.entries.items() if path not in owned and _may_be_read(path, entry))
+    wanted = {path: entry for path, entry in copy.entries.items() if path not in owned and _may_be_read(path)}
+    sizes = sizes_of(clone, (entry.object for entry in wanted.values() if entry.mode != MODULE))
+    copy.bring(path for path, entry in wanted.items() if path.startswith(_ALWAYS) or sizes.get(entry.object, 0) <= COPIED_BYTES)
     return copy
 
 
@@ -159,10 +208,8 @@ def _paths(lock: bytes, section: str) -> set[str]:
     return set(re.findall(r'^  "([^"\\]+)": "sha256:', re.split(r"^[a-z]+:$", rest, maxsplit=1, flags=re.MULTILINE)[0], re.MULTILINE))
 
 
-def _may_be_read(path: str, entry: Entry) -> bool:
-    if path.startswith(".mlspec/"):
-        return True
-    return entry.size <= COPIED_BYTES and os.path.splitext(path)[1].lower() not in _NEVER_READ  # noqa: PTH122
+def _may_be_read(path: str) -> bool:
+    return path.startswith(_ALWAYS) or os.path.splitext(path)[1].lower() not in _NEVER_READ  # noqa: PTH122
 
 
 def _is_odd(path: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mlspec.diagnostics import Diagnostic, Found, code, diagnose
 from mlspec.location import Mark, SourceText
 from mlspec.repository.clone import Clone
-from mlspec.repository.trees import Checkout, Entry, owned_by, read_by, read_objects
+from mlspec.repository.trees import MODULE, Checkout, Entry, owned_by, read_by, read_objects
 
 
 @code("MLS-W701", "uncommitted-spec", severity="warning")
@@ -97,7 +97,7 @@ def find_uncommitted(clone: Clone, entries: Mapping[str, Entry], paths: Iterable
 
 def _differing(clone: Clone, root: Path, entries: Mapping[str, Entry], paths: Iterable[str]) -> Iterator[str]:
     wanted = sorted(set(paths))
-    contents = read_objects(clone, (entries[path].object for path in wanted if path in entries and entries[path].size >= 0))
+    contents = read_objects(clone, (entries[path].object for path in wanted if path in entries and entries[path].mode != MODULE))
     for path in wanted:
         file = root / path
         try:

@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from mlspec.diagnostics import Unable
+from mlspec.repository import troubles
 from mlspec.repository.clone import Clone
-from mlspec.repository.git import explain
 from mlspec.repository.trees import FILE
 
 BASE, OURS, THEIRS = 1, 2, 3
@@ -53,8 +52,8 @@ def settle(clone: Clone, there: Sequence[str], gone: Iterable[str]) -> None:
     done = clone.git.attempt("update-index", "-z", "--index-info", input=os.fsencode("".join(lines)))
     if done.status:
         if "index.lock" in done.error:
-            raise Unable("another git is working on the index", "wait for it to end, then run again", status=4)
-        raise explain(done.error, "update-index")
+            raise troubles.lost_race("another git is working on the index", "wait for it to end, then run again")
+        raise clone.git.explain(done.error, "update-index")
 
 
 def lists(clone: Clone, path: str, data: bytes) -> bool:

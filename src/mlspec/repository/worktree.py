@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mlspec.diagnostics import Unable
+from mlspec.repository import troubles
 from mlspec.repository.clone import Clone, find_commit, is_ancestor
 from mlspec.repository.trees import EXECUTABLE, FILE, Entry, list_tree, read_objects
 
@@ -39,7 +39,7 @@ def claim(clone: Clone, patience: float = 60.0) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() >= until:
-                    raise Unable("another mlspec commit is at work in this clone", "wait for it, then run again", status=4) from None
+                    raise troubles.lost_race("another mlspec commit is at work in this clone", "wait for it, then run again") from None
                 time.sleep(0.02)
         yield
     finally:
