@@ -23,7 +23,8 @@ from mlspec.cli import program
 from mlspec.compiler import Request, compile_specs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FILE, APPROVALS, ROLLOUTS = FILES = [f".github/workflows/mlspec{more}.yml" for more in ("", "-approvals", "-rollout")]
+FILES = [f".github/workflows/mlspec{more}.yml" for more in ("", "-commit", "-promotion", "-approvals", "-rollout")]
+FILE, COMMIT, PROMOTION, APPROVALS, ROLLOUTS = FILES
 SPEC = """\
 apiVersion: mlspec.dev/v1
 name: iris
@@ -84,7 +85,7 @@ def codes(*paths):
 
 
 def test_rights_are_the_least(tmp_path):
-    flow = workflow(tmp_path / "r")
+    workflow(tmp_path / "r")
     assert all(read(tmp_path / "r", file)["permissions"] == {} for file in FILES)
     jobs = everything(tmp_path / "r")
     assert {name: job["permissions"] for name, job in jobs.items()} == {
@@ -101,12 +102,16 @@ def test_rights_are_the_least(tmp_path):
         "look": {"contents": "read"},
         "rollout": {"contents": "write"},
     }
-    assert sorted(flow["on"]) == ["merge_group", "pull_request", "push", "workflow_dispatch"]
-    assert sorted(read(tmp_path / "r", APPROVALS)["on"]) == ["merge_group", "pull_request", "pull_request_review"]
-    assert sorted(read(tmp_path / "r", ROLLOUTS)["on"]) == ["schedule"]
+    assert {file: sorted(read(tmp_path / "r", file)["on"]) for file in FILES} == {
+        FILE: ["merge_group", "pull_request"],
+        COMMIT: ["push"],
+        PROMOTION: ["workflow_dispatch"],
+        APPROVALS: ["merge_group", "pull_request", "pull_request_review"],
+        ROLLOUTS: ["schedule"],
+    }
     assert all(int(job["timeout-minutes"]) <= 20 for job in jobs.values())
-    assert flow["jobs"]["promote"]["environment"] == "${{ inputs.to }}"
-    assert flow["jobs"]["promote"]["needs"] == "prepare"
+    assert jobs["promote"]["environment"] == "${{ inputs.to }}"
+    assert jobs["promote"]["needs"] == "prepare"
 
 
 def test_secrets_are_those_of_an_environment_and_of_one_step(tmp_path):
@@ -226,13 +231,14 @@ def test_the_version_that_compiled_is_installed(tmp_path):
 )
 def test_the_branch_is_matched_and_nothing_else(tmp_path, platform, branches):
     text = re.sub(r"platform: .*", f"platform: {{{platform}}}", SPEC)
-    assert workflow(tmp_path / "r", text)["on"]["push"]["branches"] == branches
+    workflow(tmp_path / "r", text)
+    assert read(tmp_path / "r", COMMIT)["on"]["push"]["branches"] == branches
 
 
 def test_environments_may_have_branches_of_their_own(tmp_path):
     text = SPEC.replace(PROD, PROD + ', platform: {repository: {branch: live, url: "https://github.com/acme/ml.git"}}')
-    flow = workflow(tmp_path / "r", text)
-    assert flow["on"]["push"]["branches"] == ["live", "main"]
+    workflow(tmp_path / "r", text)
+    assert read(tmp_path / "r", COMMIT)["on"]["push"]["branches"] == ["live", "main"]
     holding = [step["env"]["BRANCHES"] for step in steps(everything(tmp_path / "r")) if "BRANCHES" in step.get("env", {})]
     assert holding == ["live main"] * 4
 
@@ -575,7 +581,6 @@ def pull_request(remote, old, new, *, compiled=False, name="pr"):
 
 
 LIVE = SPEC + "thresholds: {online: {on: live, rules: [{metric: errorRate, max: 1%}]}}\n"
-LIVE = LIVE.replace("replicas: 2}", "replicas: 2, slo: online}")
 GATE = SPEC + "thresholds: {release: {on: evaluation, rules: [{metric: auc, min: 0.8}]}}\n"
 
 
@@ -855,10 +860,17 @@ def test_inputs_are_names_or_refused(ahead, given):
     assert ahead.outputs() == {}
 
 
+def asked_for(**more):
+    """A rule that a user and a team are asked, in the shape of GitHub's API."""
+    people = [{"type": "Team", "reviewer": {"slug": "risk"}}, {"type": "User", "reviewer": {"login": "ann"}}]
+    return {"type": "required_reviewers", "reviewers": people, **more}
+
+
 @pytest.mark.parametrize(
     ("rules", "status", "words"),
     [
-        ([{"type": "required_reviewers", "reviewers": [{"type": "User"}]}], 0, "waits for its reviewers"),
+        ([asked_for(prevent_self_review=True)], 0, "a promotion to prod waits for one of: ann, risk\n"),
+        ([asked_for(prevent_self_review=False)], 0, "::warning title=mlspec::whoever starts a promotion to prod may approve it alone"),
         ([{"type": "wait_timer", "wait_timer": 30}], 1, "has no required reviewers"),
         ([], 1, "has no required reviewers"),
         (None, 1, "GET environments/prod: HTTP Error 404"),
@@ -869,13 +881,14 @@ def test_somebody_has_to_approve(jobs, rules, status, words):
     found, said, asked = speak(jobs, "prepare", answers, TO="prod")
     assert found == status
     assert words in said
+    assert ("::warning" in said) is ("::warning" in words)
     assert [one.path for one in asked] == ["/repos/acme/ml/environments/prod"]
 
 
 # Rollouts
 
 
-CANARY = LIVE.replace("replicas: 2, slo: online}", "replicas: 2, expose: {host: iris.acme.example}, ROLLOUT}").replace(
+CANARY = LIVE.replace("replicas: 2}", "replicas: 2, expose: {host: iris.acme.example}, ROLLOUT}").replace(
     "ROLLOUT", "rollout: {strategy: canary, steps: [10, 50], pause: 1m, gate: online}"
 )
 

@@ -9,8 +9,11 @@ from mlspec.plan.plan import Plan
 from mlspec.target import Rendering, Target, nothing
 
 FILE = ".github/workflows/mlspec.yml"
+"""The checks of a pull request. No other event starts it: a job that is skipped passes for a check that passed."""
+COMMIT = ".github/workflows/mlspec-commit.yml"
+PROMOTION = ".github/workflows/mlspec-promotion.yml"
 APPROVALS = ".github/workflows/mlspec-approvals.yml"
-"""A file of its own: a review starts it, and must start nothing else, lest jobs that are skipped pass for checks that passed."""
+"""A file of its own: a review starts it, and must start nothing else."""
 ROLLOUTS = ".github/workflows/mlspec-rollout.yml"
 """A file of its own: it starts every few minutes, and who rolls nothing out can switch it off by itself."""
 
@@ -31,6 +34,8 @@ def render_project(plans: tuple[Plan, ...]) -> Iterator[Rendering]:
 
     view = WorkflowView(plans)
     yield Rendering("github/workflow.yml.j2", view, FILE)
+    yield Rendering("github/commit.yml.j2", view, COMMIT)
+    yield Rendering("github/promotion.yml.j2", view, PROMOTION)
     yield Rendering("github/approvals.yml.j2", view, APPROVALS)
     yield Rendering("github/rollouts.yml.j2", view, ROLLOUTS)
 
