@@ -40,6 +40,8 @@ class EnvironmentAccount(NamedTuple):
     effects: tuple[Effect, ...]
     before: Mapping[str, Total]
     after: Mapping[str, Total]
+    own: Mapping[str, str] = {}
+    """What the environment alone is called or has: its name, namespace and cluster, and the values of its vars."""
 
 
 class ProjectAccount(NamedTuple):
@@ -123,7 +125,9 @@ def _project(
         here = tuple(hunk for hunk in hunks if hunk.change.key.environment == name)
         totals = totals_of(before, name), totals_of(after, name)
         if here or totals[0] != totals[1]:
-            made.append(EnvironmentAccount(name, here, tuple(one for one in effects if one.key.environment == name), *totals))
+            made.append(
+                EnvironmentAccount(name, here, tuple(one for one in effects if one.key.environment == name), *totals, _own(there, name))
+            )
     files = _files(old, new)
     if environments:
         folders = tuple(f"{plan.folder}/" for side in (old, new) if side for name, plan in side.plans.items() if name in environments)
@@ -148,6 +152,14 @@ def _whole(project: Project, state: str) -> Sentence:
     verb = "added" if state == ADDED else "REMOVED"
     number = len(project.objects)
     return Sentence(tuple(project.plans), f"project {project.name} {verb}: {number} object{'' if number == 1 else 's'}")
+
+
+def _own(project: Project, environment: str) -> dict[str, str]:
+    plan = project.plans.get(environment)
+    if plan is None:
+        return {}
+    variables = {f"vars.{key}": str(found) for key, found in plan.tree.get("vars", {}).items()}
+    return {"name": environment, "namespace": plan.namespace, "cluster": plan.cluster, **variables}
 
 
 def _file(change: ObjectChange, old: Project | None, new: Project | None) -> str:

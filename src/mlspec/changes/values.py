@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from difflib import SequenceMatcher
@@ -103,7 +104,7 @@ def _compare(before: Any, after: Any, here: Path, there: Path) -> Iterator[Chang
 
 def _compare_lists(before: list[Any], after: list[Any], here: Path, there: Path) -> Iterator[Change]:
     """Pair the items of two lists by what names them, in order."""
-    matcher = SequenceMatcher(None, [_label(item) for item in before], [_label(item) for item in after], autojunk=False)
+    matcher = SequenceMatcher(None, _labels(before), _labels(after), autojunk=False)
     for word, low, high, first, last in matcher.get_opcodes():
         paired = high - low == last - first if word == "replace" else word == "equal"
         if paired:
@@ -114,10 +115,20 @@ def _compare_lists(before: list[Any], after: list[Any], here: Path, there: Path)
         yield from (Change((*here, low), (*there, at), ABSENT, after[at]) for at in range(first, last))
 
 
+def _labels(items: list[Any]) -> list[str]:
+    """Return what tells the items of a list apart; where names are not enough, their labels too, as of alerts of several versions."""
+    names = [_label(item) for item in items]
+    several = {name for name, number in Counter(names).items() if number > 1}
+    return [
+        f"{name} {item['labels']!r}" if name in several and isinstance(item, dict) and "labels" in item else name
+        for name, item in zip(names, items, strict=True)
+    ]
+
+
 def _label(item: Any) -> str:
     """Return what tells an item of a list from the others: its name where it has one, else all of it."""
     if isinstance(item, dict):
-        for key in ("name", "key", "alert", "record", "port", "host"):
+        for key in ("name", "key", "alert", "record", "port", "host", "title", "legendFormat"):
             if isinstance(item.get(key), str):
                 return f"{key}={item[key]}"
     return repr(item)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, takewhile
 from typing import Any, NamedTuple
@@ -14,11 +15,12 @@ from mlspec.changes.edits import Edit
 from mlspec.changes.objects import ObjectChange
 from mlspec.changes.side import Side
 from mlspec.changes.totals import Total, shown
-from mlspec.changes.values import ABSENT, Change
+from mlspec.changes.values import ABSENT, Change, compare
 from mlspec.location import format_path
 from mlspec.reporters.printable import printable
 from mlspec.secrecy import MASK, secret_in
 
+_DIGEST = re.compile(r"(?<=-)[0-9a-f]{8,64}\b")
 LONGEST = 200
 """Characters of one value on one line."""
 LINES = 40
@@ -58,8 +60,8 @@ def where(names: Sequence[str], project: ProjectAccount) -> str:
     return ", ".join(names)
 
 
-def value(found: Any) -> str:
-    """Return a value on one line; what looks like a secret is masked."""
+def value(found: Any, longest: int | None = LONGEST) -> str:
+    """Return a value on one line, at most so many characters of it; what looks like a secret is masked."""
     if found is ABSENT:
         return "none"
     text = json.dumps(found, ensure_ascii=False, default=str)
@@ -68,7 +70,7 @@ def value(found: Any) -> str:
     if secret_in(text):
         return MASK
     text = printable(text)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def edit_line(edit: Edit) -> str:
@@ -94,14 +96,18 @@ def field_lines(change: Change, renamed: Mapping[tuple[str, str], str] = {}) -> 
     if isinstance(before, str) and isinstance(after, str) and (before, after) in renamed:
         yield f"~ {name}: the new name of {renamed[before, after]}"
         return
+    if isinstance(before, str) and isinstance(after, str) and (inside := _documents(before, after)) is not None:
+        yield f"~ {name}:"
+        yield from _bounded([f"{line[:1]}  {line[1:]}" for one in inside for line in field_lines(one, renamed)])
+        return
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
         yield f"~ {name}:"
         lines = list(difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=0))[2:]
         yield from _bounded(_windows([line for line in lines if not line.startswith("@@")]))
         return
     if change.sign == "~":
-        yield f"- {name}: {value(before)}"
-        yield f"+ {name}: {value(after)}"
+        texts = _windows([f"-{value(before, None)}", f"+{value(after, None)}"])
+        yield from (f"{text[0]} {name}: {text[1:]}" for text in texts)
         return
     sign, found = (change.sign, after if change.sign == "+" else before)
     if isinstance(found, dict | list) and found:
@@ -113,6 +119,17 @@ def field_lines(change: Change, renamed: Mapping[tuple[str, str], str] = {}) -> 
         yield from _bounded([*([f"{sign} {lead}"] if lead else []), *(f"{sign} {'  ' if lead else ''}{line}" for line in lines)])
         return
     yield f"{sign} {name}: {value(found)}"
+
+
+def _documents(before: str, after: str) -> tuple[Change, ...] | None:
+    """Return how two texts differ as documents of JSON, such as dashboards are; None where they are none, or differ in layout alone."""
+    if not (before.startswith(("{", "[")) and after.startswith(("{", "["))):
+        return None
+    try:
+        found = compare(json.loads(before), json.loads(after))
+    except ValueError:
+        return None
+    return found if found and all(change.path for change in found) else None
 
 
 def cause_words(causes: Sequence[Cause]) -> str:
@@ -140,32 +157,65 @@ class Piece(NamedTuple):
 
 
 def pieces(project: ProjectAccount) -> list[Piece]:
-    """Return the objects of a project that differ; one that another takes the place of is shown with that other."""
-    shown_: dict[tuple[str, ...], list[str]] = {}
+    """Return the objects of a project that differ; one that another takes the place of is shown with that other.
+
+    What is alike in several environments, but for what these are called and have of their own, is shown once.
+    """
+    found: list[tuple[Hunk, EnvironmentAccount, list[str]]] = []
+    exact: list[bool] = []
+    known: dict[tuple[str, str], list[int]] = {}
     for environment in project.environments:
         replaced = {hunk.change.replaces for hunk in environment.hunks if hunk.change.replaces}
-        renamed = {
-            (hunk.change.replaces.name, hunk.change.key.name): f"{hunk.change.key.stem.name}-…"
-            for hunk in environment.hunks
-            if hunk.change.replaces
-        }
         for hunk in environment.hunks:
             if hunk.change.key in replaced:
                 continue
-            change = hunk.change
-            name = _title(change) if hunk.edition else change.key.text
-            sign = "~" if hunk.edition else change.sign
-            lines = [
-                line
-                for causes, changes in grouped(hunk)
-                for line in [f"@@ from {cause_words(causes)} @@", *(line for one in changes for line in field_lines(one, renamed))]
-            ]
-            shown_.setdefault((sign, name, *lines), []).append(environment.name)
-    made = []
-    for (sign, name, *lines), names in shown_.items():
-        there = where(names, project) or "the project as a whole"
-        made.append(Piece(sign, f"{sign} {name}  ({there})", lines))
-    return made
+            alike = known.setdefault(_heading(hunk), [])
+            for at in alike:
+                first, there, names = found[at]
+                same = _facts(first) == _facts(hunk)
+                if same or _alike(_facts(first), there.own, _facts(hunk), environment.own):
+                    names.append(environment.name)
+                    exact[at] = exact[at] and same
+                    break
+            else:
+                alike.append(len(found))
+                found.append((hunk, environment, [environment.name]))
+                exact.append(True)
+    return [_piece(project, *one, exact=same) for one, same in zip(found, exact, strict=True)]
+
+
+def _piece(project: ProjectAccount, hunk: Hunk, environment: EnvironmentAccount, names: list[str], *, exact: bool) -> Piece:
+    renamed = {
+        (one.change.replaces.name, one.change.key.name): f"{one.change.key.stem.name}-…" for one in environment.hunks if one.change.replaces
+    }
+    lines = [
+        line
+        for causes, changes in grouped(hunk)
+        for line in [f"@@ from {cause_words(causes)} @@", *(line for one in changes for line in field_lines(one, renamed))]
+    ]
+    sign, name = _heading(hunk)
+    there = where(names, project) or "the project as a whole"
+    return Piece(sign, f"{sign} {name}  ({there}{'' if exact else f'; shown as in {environment.name}'})", lines)
+
+
+def _heading(hunk: Hunk) -> tuple[str, str]:
+    return ("~", _title(hunk.change)) if hunk.edition else (hunk.change.sign, hunk.change.key.text)
+
+
+def _facts(hunk: Hunk) -> str:
+    """Return all that differs and why as one text; digests in it are left out, for they differ where anything does."""
+    return _DIGEST.sub("…", repr(grouped(hunk)))
+
+
+def _alike(facts: str, own: Mapping[str, str], others: str, theirs: Mapping[str, str]) -> bool:
+    """Tell whether facts of one environment are those of another, once what each is called and has of its own is put for the other's."""
+    return _translate(facts, own, theirs) == others or _translate(others, theirs, own) == facts
+
+
+def _translate(facts: str, own: Mapping[str, str], theirs: Mapping[str, str]) -> str:
+    pairs = {value: theirs[key] for key, value in own.items() if value and theirs.get(key, value) != value}
+    words = "|".join(re.escape(value) for value in sorted(pairs, key=len, reverse=True))
+    return re.sub(rf"(?<!\w)(?:{words})(?!\w)", lambda found: pairs[found[0]], facts) if pairs else facts
 
 
 def effect_rows(project: ProjectAccount) -> list[tuple[bool, str]]:
@@ -209,7 +259,7 @@ def _windows(lines: list[str]) -> list[str]:
     for sign, run in groupby(_twins(lines), key=lambda pair: pair[0][:1]):
         for line, other in run:
             same = next((at for at, (one, two) in enumerate(zip(line[1:], other[1:], strict=False)) if one != two), 0)
-            start = max(0, same - 60) if len(line) > LONGEST else 0
+            start = max(0, same - 60) if max(len(line), len(other)) > LONGEST else 0
             text = ("…" if start else "") + line[1 + start : start + LONGEST] + ("…" if len(line) > start + LONGEST else "")
             shown_.append(sign + printable(MASK if secret_in(line) else text))
     return shown_
