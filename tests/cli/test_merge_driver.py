@@ -333,3 +333,53 @@ def test_install_keeps_other_lines(clone):
     before = file.read_text()
     run("merge-driver", "install")
     assert file.read_text() == before
+
+
+@pytest.mark.parametrize("before", [None, b"*.bin binary\n", b"*.bin binary\r\n*.txt text\r\n"])
+def test_uninstall_takes_back_what_install_did(clone, before):
+    file, configuration = clone / ".gitattributes", clone / ".git/config"
+    run("merge-driver", "uninstall")
+    assert not file.exists(), "it had nothing of anybody else's"
+    if before is not None:
+        file.write_bytes(before)
+    git(clone, "config", "merge.other.driver", "true")
+    configured = configuration.read_bytes()
+    run("merge-driver", "install")
+    assert configuration.read_bytes() != configured
+    assert b"merge=mlspec" in file.read_bytes()
+    run("merge-driver", "uninstall")
+    assert (file.read_bytes() if file.exists() else None) == before
+    assert configuration.read_bytes() == configured
+    run("merge-driver", "uninstall")
+    assert (file.read_bytes() if file.exists() else None) == before
+
+
+def test_uninstall_keeps_settings_of_ones_own(clone):
+    git(clone, "config", "merge.mlspec.mine", "kept")
+    run("merge-driver", "uninstall")
+    assert git(clone, "config", "--get-regexp", "^merge") == "merge.mlspec.mine kept"
+
+
+def test_after_uninstall_git_merges_as_text(clone):
+    run("merge-driver", "uninstall")
+    commit(clone, "no driver")
+    branches(clone, FIRST, SECOND)
+    merge(clone)
+    assert "<<<<<<<" in (clone / "mlspec.lock").read_text()
+
+
+@pytest.mark.parametrize("name", ["install", "uninstall", "finish"])
+def test_a_bare_repository_has_nothing_to_merge_in(clone, tmp_path, monkeypatch, name, capsys):
+    git(tmp_path, "clone", "-q", "--bare", str(clone), "bare.git")
+    monkeypatch.chdir(tmp_path / "bare.git")
+    assert main(["merge-driver", name]) == 2
+    assert "error[MLS-E710]: a bare repository has no work tree" in capsys.readouterr().err
+
+
+def test_uninstall_writes_through_no_link(clone, tmp_path, capsys):
+    (clone / ".gitattributes").rename(tmp_path / "elsewhere")
+    (clone / ".gitattributes").symlink_to(tmp_path / "elsewhere")
+    before = (tmp_path / "elsewhere").read_bytes()
+    assert main(["merge-driver", "uninstall"]) == 3
+    assert "symbolic link" in capsys.readouterr().err
+    assert (tmp_path / "elsewhere").read_bytes() == before

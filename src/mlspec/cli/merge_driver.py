@@ -1,4 +1,4 @@
-"""The command merge-driver: install, run, finish."""
+"""The command merge-driver: install, uninstall, run, finish."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ def install(console: Console, *, crds: Path | None, templates: Path | None) -> i
     from mlspec.cli.merging import write_attributes, write_configuration
     from mlspec.compiler import Request, compile_specs
     from mlspec.repository.clone import open_clone
+    from mlspec.repository.troubles import no_work_tree
 
     clone = open_clone(Path())
     if clone.root is None:
-        raise click.UsageError("a bare repository has no work tree to merge in")
+        raise no_work_tree("a bare repository has no work tree to merge in", "run it in a clone with a work tree")
     outcome = compile_specs(Request(paths=(clone.root,), crds=crds, templates=templates, texts=False))
     console.report(outcome.diagnostics, outcome.files)
     if any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics):
@@ -46,6 +47,29 @@ def install(console: Console, *, crds: Path | None, templates: Path | None) -> i
     write_configuration(clone)
     console.say(".gitattributes: written; commit it" if changed else ".gitattributes is as it should be")
     console.say("this clone's git now leaves generated files to mlspec")
+    return 0
+
+
+@command.command("uninstall", epilog=examples(("mlspec merge-driver uninstall", "git merges generated files as text again")))
+@speaking
+@click.pass_obj
+def uninstall(console: Console) -> int:
+    """Take back what install did: the lines between its two marks in .gitattributes, and this clone's configuration.
+
+    Nothing else in these files is touched; a .gitattributes that holds nothing else is removed. Other clones keep their
+    configuration, which does nothing once the lines are gone.
+    """
+    from mlspec.cli.merging import remove_attributes, remove_configuration
+    from mlspec.repository.clone import open_clone
+    from mlspec.repository.troubles import no_work_tree
+
+    clone = open_clone(Path())
+    if clone.root is None:
+        raise no_work_tree("a bare repository has no work tree to merge in", "run it in a clone with a work tree")
+    changed = remove_attributes(clone.root)
+    told = remove_configuration(clone)
+    console.say(".gitattributes: the lines of mlspec are gone; commit it" if changed else ".gitattributes has no lines of mlspec")
+    console.say("this clone's git merges generated files as text again" if told else "this clone's git did not know the driver")
     return 0
 
 
@@ -76,9 +100,7 @@ def run(console: Console, *, base: Path, ours: Path, theirs: Path, path: str) ->
 @compiling
 @reporting
 @click.pass_obj
-def finish(
-    console: Console, *, paths: tuple[Path, ...], overwrite_edits: bool, crds: Path | None, templates: Path | None
-) -> int:
+def finish(console: Console, *, paths: tuple[Path, ...], overwrite_edits: bool, crds: Path | None, templates: Path | None) -> int:
     """Compile the merged specs and settle the conflicts in generated files and locks; the index gets what was written.
 
     Works whether or not the driver was installed when git merged, in a merge, a rebase or a cherry-pick. Conflicts in specs are

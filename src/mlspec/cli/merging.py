@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DRIVER = "mlspec merge-driver run %O %A %B %P"
 ATTRIBUTES = ".gitattributes"
+_SETTINGS = (("name", "generated files, compiled again"), ("driver", DRIVER), ("recursive", "binary"))
 _SPEC = "mlspec.yaml"
 
 
@@ -80,8 +81,23 @@ def _quoted(pattern: str) -> str:
 
 def write_configuration(clone: Clone) -> None:
     """Tell a clone's git what the driver is. Where merges of merges need a base, git keeps the older one."""
-    for key, value in (("name", "generated files, compiled again"), ("driver", DRIVER), ("recursive", "binary")):
+    for key, value in _SETTINGS:
         clone.git.run("config", "--local", f"merge.mlspec.{key}", value)
+
+
+def remove_attributes(root: Path) -> bool:
+    """Take the block out of .gitattributes, and the file with it where nothing else is in it; say whether there was one."""
+    file = root / ATTRIBUTES
+    changed = write_attributes(root, ())
+    if changed and file.stat().st_size == 0:
+        file.unlink()
+    return changed
+
+
+def remove_configuration(clone: Clone) -> bool:
+    """Take the driver out of a clone's configuration, and nothing else; say whether it was there."""
+    statuses = [clone.git.attempt("config", "--local", "--unset-all", f"merge.mlspec.{key}").status for key, _ in _SETTINGS]
+    return 0 in statuses
 
 
 # One file
@@ -134,12 +150,13 @@ def finish_merge(given: Sequence[Path], *, overwrite_edits: bool, crds: Path | N
     from mlspec.compiler import Request, compile_specs
     from mlspec.repository.clone import open_clone
     from mlspec.repository.trees import read_objects
+    from mlspec.repository.troubles import no_work_tree
     from mlspec.repository.unmerged import read_index, settle
     from mlspec.writers.disk import write
 
     clone = open_clone(Path())
     if clone.root is None:
-        raise Unable("a bare repository has no work tree to merge in", "run it where the merge stopped", status=2)
+        raise no_work_tree("a bare repository has no work tree to merge in", "run it where the merge stopped")
     index = read_index(clone)
     _require(path for path in index.torn if path.rpartition("/")[2] == _SPEC)
     blobs = read_objects(clone, {name for stages in index.torn.values() for name in stages.values()} | _locks_of(index))
@@ -180,7 +197,10 @@ def _require(torn: Iterator[str]) -> None:
     """Raise Unable when something that is compiled is still in conflict."""
     paths = sorted(torn)
     if paths:
-        raise Unable(f"still in conflict: {', '.join(paths)}", "solve it, git add it, then run mlspec merge-driver finish again", status=4)
+        from mlspec.repository.troubles import unfinished
+
+        way = "solve it, git add it, then run mlspec merge-driver finish again"
+        raise unfinished(f"still in conflict: {', '.join(paths)}", way, status=4)
 
 
 def _locks_of(index: Index) -> set[str]:
