@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from targets.github_expressions import fill
+
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "action.yml").read_text()
 ACTION = yaml.load(TEXT, yaml.BaseLoader)
@@ -72,7 +74,7 @@ def test_every_input_is_used_and_every_used_one_is_there():
 
 
 def test_arguments_stay_apart(tmp_path, program):
-    done = script("Run mlspec", tmp_path, PROGRAM=program, COMMAND="diff", ARGUMENTS="--from\norigin/main\n\n$(id) `id` * \"x\"\n")
+    done = script("Run mlspec", tmp_path, PROGRAM=program, COMMAND="diff", ARGUMENTS='--from\norigin/main\n\n$(id) `id` * "x"\n')
     assert (done.returncode, done.stdout) == (1, '[diff][--from][origin/main][$(id) `id` * "x"]')
 
 
@@ -95,13 +97,74 @@ def test_what_is_no_version_is_refused(tmp_path, version):
 def test_the_checkout_or_a_version_is_installed(tmp_path):
     """With a Python that makes a folder for `-m venv` and a pip that says what it is asked for."""
     python = tmp_path / "python"
-    pip = "#!/bin/sh\necho \"$@\"\n"
+    pip = '#!/bin/sh\necho "$@"\n'
     python.write_text(f"#!/bin/sh\nmkdir -p $4/bin\nprintf '%s' '{pip}' > $4/bin/python\nchmod +x $4/bin/python\n")
     python.chmod(0o755)
     for version, what in (("", "/the action"), ("1.2.0rc1", "mlspec==1.2.0rc1")):
         done = script("Install mlspec", tmp_path, PYTHON=str(python), SOURCE="/the action", VERSION=version)
         assert done.stdout.strip().endswith(f"-- {what}"), done.stderr
     assert f"program={tmp_path}/mlspec/bin/mlspec\n" in (tmp_path / "output").read_text()
+
+
+def act(action, workspace, temp, **given):
+    """Run the action whole, as a runner does, up to the first step that fails; return its exit, what it said and its output."""
+    inputs = {name: one["default"] for name, one in ACTION["inputs"].items()} | given
+    contexts = {"inputs": inputs, "steps": {"python": {"outputs": {"python-path": sys.executable}}}, "github": {"action_path": str(action)}}
+    said = ""
+    for step in ACTION["runs"]["steps"]:
+        if "uses" in step:
+            assert step["uses"].startswith("actions/setup-python@"), "nothing else has a stand-in"
+            continue
+        output = temp / "output"
+        output.write_text("")
+        env = {"PATH": "/usr/bin:/bin", "HOME": str(temp), "RUNNER_TEMP": str(temp), "GITHUB_OUTPUT": str(output), "LANG": "C.UTF-8"}
+        env |= {name: fill(value, contexts) for name, value in step["env"].items()}
+        env |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        script = temp / "script"
+        script.write_text(step["run"])
+        folder = workspace / fill(step.get("working-directory", "."), contexts)
+        line = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
+        done = subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, check=False)
+        said += done.stdout + done.stderr
+        if done.returncode:
+            return done.returncode, said, ""
+        if "id" in step:
+            outputs = dict(line.split("=", 1) for line in output.read_text().splitlines())
+            contexts["steps"] = {**contexts["steps"], step["id"]: {"outputs": outputs}}
+    return 0, said, fill(ACTION["outputs"]["program"]["value"], contexts)
+
+
+@pytest.mark.conformance
+def test_the_action_installs_its_checkout_and_runs_it(tmp_path):
+    """With the real pip; beside the spec lie modules with names that a careless program would import."""
+    action, workspace, temp = (tmp_path / name for name in ("action", "work space", "temp"))
+    names = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    for name in names:
+        if (
+            name.startswith(("src/", "templates/", "schemas/", "pyproject", "README", "CHANGELOG", "action.yml"))
+            and (ROOT / name).is_file()
+        ):
+            (action / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, action / name)
+    (workspace / ".git").mkdir(parents=True)
+    temp.mkdir()
+    shutil.copytree(ROOT / "examples" / "iris", workspace / "iris")
+    for name in ("mlspec.py", "sitecustomize.py", "yaml.py", "click.py"):
+        for folder in (workspace, workspace / "iris"):
+            (folder / name).write_text("raise SystemExit('imported')\n")
+    status, said, program = act(action, workspace, temp)
+    if "No matching distribution" in said or "NewConnectionError" in said:
+        pytest.skip("there is no index of packages here")
+    assert (status, "imported" in said, program) == (0, False, str(temp / "mlspec" / "bin" / "mlspec")), said
+    arguments = {"command": "diff", "arguments": "--from\nnowhere", "working-directory": "iris"}
+    assert act(action, workspace, temp, **arguments)[0] == 3
+    spec = workspace / "iris" / "mlspec.yaml"
+    spec.write_text(spec.read_text().replace("framework:", "frame work:"))
+    status, said, _ = act(action, workspace, temp)
+    assert status == 1
+    assert "::error file=iris/mlspec.yaml,line=" in said
 
 
 @pytest.mark.conformance
