@@ -64,9 +64,20 @@ def _explain(error: Exception, console: Console) -> int:
     if isinstance(error, Unable):
         return _give_up(error, console)
     if isinstance(error, OSError):
+        if isinstance(error, FileNotFoundError) and _is_nowhere():
+            return _give_up(Unable("the current folder is not there any more", "go to one that is: cd"), console)
         what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         return _give_up(Unable(what), console)
     return _admit(error)
+
+
+def _is_nowhere() -> bool:
+    """Tell whether the folder in which this process stands was removed."""
+    try:
+        os.getcwd()  # noqa: PTH109 - nothing more is asked
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _give_up(error: Unable, console: Console) -> int:

@@ -279,9 +279,10 @@ def _uncommitted(place: Place, source: str, copy: Checkout, rebuilt: Rebuilt, pa
 
 def _specs_here(root: Path, paths: list[str]) -> Iterator[str]:
     """Yield the specs of the work tree, those included that no commit has yet."""
-    from mlspec.source.files import find_specs
+    from mlspec.source.files import find_specs, repository_root
 
     there = root.absolute()
     with contextlib.suppress(Unable):
         for spec in find_specs([there / path for path in paths if (there / path).exists()]):
-            yield spec.relative_to(there).as_posix()
+            if repository_root(spec) == there:  # others lie in submodules, or in repositories of their own
+                yield spec.relative_to(there).as_posix()

@@ -99,10 +99,12 @@ def is_ancestor(clone: Clone, older: str, newer: str) -> bool:
 def worktree_of(clone: Clone, ref: str) -> Path | None:
     """Return the work tree that has a branch checked out; None when no one has."""
     tree: Path | None = None
+    main = clone.root if clone.folder == clone.common else None
     for line in os.fsdecode(clone.git.run("worktree", "list", "--porcelain", "-z").out).split("\0"):
         word, _, value = line.partition(" ")
         if word == "worktree":
-            tree = Path(value)
+            # Of a submodule git names the git folder here (2.39), where its work tree is meant.
+            tree = main if main and Path(value) == clone.common else Path(value)
         elif word == "bare":
             tree = None
         elif word == "branch" and value == ref and tree is not None and tree.is_dir():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mlspec.diagnostics import Diagnostic, Found, code, diagnose
@@ -88,15 +89,26 @@ def find_left_over(copy: Checkout) -> list[Diagnostic]:
     return found
 
 
-def find_uncommitted(clone: Clone, entries: Mapping[str, Entry], paths: Iterable[str]) -> list[Diagnostic]:
+def find_uncommitted(clone: Clone, entries: Mapping[str, Entry], paths: Collection[str]) -> list[Diagnostic]:
     """Return one warning for each of some files whose work tree copy is not what a commit has. ``entries`` are the commit's."""
     if clone.root is None:
         return []
     return [diagnose(uncommitted_spec(path), Mark(SourceText(path, ""), 0, 0)) for path in _differing(clone, clone.root, entries, paths)]
 
 
-def _differing(clone: Clone, root: Path, entries: Mapping[str, Entry], paths: Iterable[str]) -> Iterator[str]:
-    wanted = sorted(set(paths))
+def _ignored(clone: Clone, paths: Iterable[str]) -> set[str]:
+    """Return those of some paths that no commit is to have, as .gitignore says: nobody forgot to commit them."""
+    asked = "".join(f"{path}\0" for path in paths)
+    if not asked:
+        return set()
+    # This command takes no pathspecs, and refuses to be told how to read them (git 2.39).
+    found = clone.git.attempt("check-ignore", "-z", "--stdin", input=os.fsencode(asked), variables={"GIT_LITERAL_PATHSPECS": "0"})
+    return set(filter(None, os.fsdecode(found.out).split("\0")))
+
+
+def _differing(clone: Clone, root: Path, entries: Mapping[str, Entry], paths: Collection[str]) -> Iterator[str]:
+    ignored = _ignored(clone, [path for path in paths if path not in entries])
+    wanted = sorted({*paths} - ignored)
     contents = read_objects(clone, (entries[path].object for path in wanted if path in entries and entries[path].mode != MODULE))
     for path in wanted:
         file = root / path

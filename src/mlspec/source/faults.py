@@ -116,6 +116,26 @@ def scalar_too_long(mark: Mark, size: int) -> Found:
     )
 
 
+@code("MLS-E006", "lfs-pointer")
+def lfs_pointer(mark: Mark) -> Found:
+    """A spec is the file itself, not the pointer that Git LFS keeps in its place.
+
+    With Git LFS a commit holds three lines that name the content, which lies elsewhere. A clone without git lfs, or a job
+    that did not fetch (lfs: true of actions/checkout), has these lines alone; so has `mlspec commit`, which reads commits
+    and runs no filter. A spec is small text that people review: it does not belong in LFS.
+
+    Bad (shell)::
+
+        printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:%064d\\nsize 123\\n' 0 > mlspec.yaml
+
+    Good::
+
+        vars: {note: the file itself}
+    """
+    way = "take it out of LFS (git lfs migrate export --include=PATH), or fetch it first: git lfs pull"
+    return Found((), "this is a pointer of Git LFS, not the file itself", way, mark=mark)
+
+
 @code("MLS-E101", "not-yaml")
 def not_yaml(mark: Mark, message: str, way: str = "", related: Sites = ()) -> Found:
     """The text must be YAML.

@@ -77,6 +77,7 @@ def find_specs(paths: Iterable[Path], skip: Collection[Path] = ()) -> list[Path]
     folders are not followed. Raises Unable (status 2) for a path that does not exist, (status 3) for a folder that
     cannot be listed.
     """
+    Path.cwd()  # a current folder that is gone would look like an empty one
     left_out = {os.path.abspath(folder) for folder in skip}  # noqa: PTH100
     found: dict[str, Path] = {}
     for path in paths:

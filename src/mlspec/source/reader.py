@@ -11,6 +11,8 @@ from mlspec.source.comments import Comment, find_comments
 from mlspec.source.composer import Composer, Stopped, rejected
 from mlspec.source.text import decode, find_hidden, find_refused, is_ordinary, name_character
 
+_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+
 
 class Document:
     """One file that was read: its text, its data, and the marks of the data.
@@ -56,6 +58,8 @@ def read(data: bytes, file: str, why: str = "written") -> Document:
     Raises Rejected with every fault of the text that can be found (at most 100), and nothing else, whatever the bytes.
     """
     source = decode(data, file)
+    if data.startswith(_POINTER):
+        raise rejected([faults.lfs_pointer(Mark(source, 0, source.text.find("\n")))], source)
     ordinary = is_ordinary(data)
     found: list[Finding] = []
     if not ordinary:
