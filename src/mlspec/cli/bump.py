@@ -204,11 +204,11 @@ def _candidate(version: dict[str, Any]) -> Candidate:
 
 
 def _write(console: Console, spec: Path, environment: str | None, edits: Sequence[tuple[tuple[str, ...], str]]) -> int:
-    from mlspec.cli.editing import Drafting, Spec, finish
+    from mlspec.cli.editing import Spec, finish, make_draft
     from mlspec.promotion import over
 
     above = ("environments", environment) if environment else ()
     placed: list[tuple[Any, Any]] = [((*above, *over(path)) if environment else path, value) for path, value in edits]
-    with Drafting(Spec(spec), placed) as draft:
-        finish(console, draft, [f"{'.'.join(path)}: {value}" for path, value in edits], dry_run=False)
+    draft = make_draft(Spec(spec, dry_run=False), placed)
+    finish(console, draft, [f"{'.'.join(path)}: {value}" for path, value in edits], dry_run=False)
     return 0

@@ -40,6 +40,7 @@ def command(console: Console, *, write: bool, check: bool, crds: Path | None, te
     from mlspec.compiler import Request, compile_specs
     from mlspec.diagnostics import Rejected
     from mlspec.source.files import repository_root
+    from mlspec.writers.replacement import replace
 
     if write and check:
         raise click.UsageError("--write and --check exclude each other")
@@ -72,7 +73,8 @@ def command(console: Console, *, write: bool, check: bool, crds: Path | None, te
     if check:
         click.echo(f"{shown} is not as the specs say; run mlspec codeowners --write", err=True)
         return 1
-    _replace(file, new)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    replace(root, file, new, old if file.exists() else None)
     console.say(f"{shown}: {'1 line' if len(lines) == 1 else f'{len(lines)} lines'}")
     return 0
 
@@ -129,15 +131,3 @@ def _read(file: Path, shown: str) -> bytes:
     if file.is_symlink():
         raise Unable(f"{shown} is a symbolic link, and mlspec writes through none", "put a real file there")
     return file.read_bytes() if file.exists() else b""
-
-
-def _replace(file: Path, data: bytes) -> None:
-    """Write a file beside the old one and put it in its place, so that no moment sees half of it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(data)
-        beside.chmod(file.stat().st_mode & 0o777 if file.exists() else 0o644)
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -25,9 +24,13 @@ from mlspec.diagnostics import Unable
 @click.pass_obj
 def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
     """Bring specs into one layout: indentation, quotes, blanks. Comments and the order of keys stay."""
-    from mlspec.source.files import find_specs, read_file
+    from mlspec.cli.publishing import heal_roots
+    from mlspec.source.files import find_specs, read_file, repository_root
     from mlspec.source.reader import read
+    from mlspec.writers.replacement import replace
 
+    if not check:
+        heal_roots(paths or (Path(),), None)
     changed = 0
     for file in find_specs(paths or (Path(),)):
         data = read_file(file, str(file))
@@ -36,7 +39,7 @@ def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
             continue
         changed += 1
         if not check:
-            _replace(file, formatted)
+            replace(repository_root(file), file, formatted, data)
         console.say(f"{file}: {'would change' if check else 'formatted'}")
     if not changed:
         console.say("nothing to change")
@@ -50,14 +53,3 @@ def _format(text: str, file: Path) -> str:
         return format_text(text)
     except Unable as error:
         raise Unable(f"{file}: {error.message}", error.help, status=error.status) from None
-
-
-def _replace(file: Path, data: bytes) -> None:
-    """Write a file beside the old one and put it in its place, so that no moment sees half of it."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(data)
-        beside.chmod(file.stat().st_mode & 0o777)
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,8 +57,13 @@ def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
     PATH is a spec, or a folder that is searched for files named mlspec.yaml; without one, this folder. Only the section `pins` of
     each mlspec.lock is written; mlspec compile writes the whole lock, and all that follows from a pin.
     """
-    from mlspec.source.files import find_specs
+    from mlspec.cli.publishing import heal_roots
+    from mlspec.lock import emit_lock
+    from mlspec.source.files import find_specs, repository_root
+    from mlspec.writers.replacement import replace
 
+    if not check:
+        heal_roots(paths or (Path(),), None)
     found: list[Diagnostic] = []
     files: list[str] = []
     for spec in find_specs(paths or (Path(),)):
@@ -69,9 +73,7 @@ def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
         if check:
             found += [_diagnose(name, fact, lock, now) for fact in stale]
         elif stale:
-            from mlspec.lock import emit_lock
-
-            _replace(spec.with_name("mlspec.lock"), emit_lock(lock._replace(pins=now)))
+            replace(repository_root(spec), spec.with_name("mlspec.lock"), emit_lock(lock._replace(pins=now)), emit_lock(lock))
             for fact in stale:
                 console.say(f"{name}: {fact}: {lock.pins.get(fact, 'nothing')} → {now.get(fact, 'nothing')}")
         if not stale:
@@ -108,14 +110,3 @@ def _diagnose(file: str, name: str, lock: Lock, now: Mapping[str, str]) -> Diagn
     end = text.find("\n", start)
     mark = Mark(SourceText(file, text), start, end)
     return diagnose(_stale_pin(mark, name, str(lock.pins.get(name, "")), now.get(name, "")), mark)
-
-
-def _replace(file: Path, data: bytes) -> None:
-    from mlspec.cli.editing import write
-
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        write(beside, data, file.stat().st_mode & 0o777)
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)

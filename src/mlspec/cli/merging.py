@@ -42,6 +42,7 @@ class Finished(NamedTuple):
 def write_attributes(root: Path, projects: Sequence[Compiled]) -> bool:
     """Write the block of .gitattributes; say whether it changed."""
     from mlspec.block import put_block
+    from mlspec.writers.replacement import replace
 
     file = root / ATTRIBUTES
     if file.is_symlink():
@@ -50,12 +51,7 @@ def write_attributes(root: Path, projects: Sequence[Compiled]) -> bool:
     new = put_block(old, attribute_lines(projects), ATTRIBUTES)
     if new == old:
         return False
-    beside = root / f"{ATTRIBUTES}.{os.getpid()}"
-    try:
-        beside.write_bytes(new)
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
+    replace(root, file, new, old if file.exists() else None)
     return True
 
 
@@ -149,14 +145,17 @@ def finish_merge(given: Sequence[Path], *, overwrite_edits: bool, crds: Path | N
     from mlspec.cli.publishing import publications
     from mlspec.compiler import Request, compile_specs
     from mlspec.repository.clone import open_clone
+    from mlspec.repository.indexes import release_index
     from mlspec.repository.trees import read_objects
     from mlspec.repository.troubles import no_work_tree
     from mlspec.repository.unmerged import read_index, settle
-    from mlspec.writers.disk import write
+    from mlspec.writers.disk import heal, write
 
     clone = open_clone(Path())
     if clone.root is None:
         raise no_work_tree("a bare repository has no work tree to merge in", "run it where the merge stopped")
+    heal(str(clone.root))
+    release_index(clone)
     index = read_index(clone)
     _require(path for path in index.torn if path.rpartition("/")[2] == _SPEC)
     blobs = read_objects(clone, {name for stages in index.torn.values() for name in stages.values()} | _locks_of(index))
@@ -166,7 +165,7 @@ def finish_merge(given: Sequence[Path], *, overwrite_edits: bool, crds: Path | N
         return Finished(outcome.diagnostics, outcome.files, refused=True)
     inputs = {os.path.relpath(path, clone.root) for project in outcome.projects for path in project.inputs}
     _require(path for path in index.torn if path in inputs)
-    known = _written(index, blobs)
+    known, listed = _written(index, blobs)
     settled: set[str] = set()
     there: set[str] = set()
     gone: set[str] = set()
@@ -176,14 +175,15 @@ def finish_merge(given: Sequence[Path], *, overwrite_edits: bool, crds: Path | N
     for publication in adopted:
         for output in publication.outputs:
             if output.old:  # the writer takes a lock that changed since it was read for another run's
-                Path(publication.root, output.lock_path).write_bytes(emit_lock(output.old))
+                _put_lock(Path(publication.root), output.lock_path, emit_lock(output.old))
         report = write(publication)
         created, removed = {*report.created, *report.updated}, set(report.removed)
         number += len(created) + len(removed)
         mine = set(_wanted(publication))
         dropped = {path for output in publication.outputs if output.old for path in output.old.files} - mine
-        there |= created | (mine & index.torn.keys())
-        gone |= removed | (dropped & index.torn.keys())
+        there |= created | _unlike(publication, index, clone.algorithm)
+        once = {path for output in publication.outputs for path in listed.get(output.lock_path, ())}
+        gone |= removed | (dropped & index.torn.keys()) | {path for path in once - mine if path in index.settled}
         settled |= (mine | dropped) & index.torn.keys()
     left_behind = _remove_projects(clone.root, index, blobs, known, {path for publication in adopted for path in _wanted(publication)})
     settled |= left_behind & index.torn.keys()
@@ -211,6 +211,7 @@ def _mend_locks(root: Path, index: Index, blobs: Mapping[str, bytes]) -> None:
     """Bring locks in conflict into a readable form, where the work tree does not have one yet."""
     from mlspec.locks import OURS as OURS_MARK
     from mlspec.repository.unmerged import BASE, OURS, THEIRS
+    from mlspec.writers.replacement import replace
 
     for path, stages in sorted(index.torn.items()):
         if path.rpartition("/")[2] != NAME:
@@ -227,24 +228,46 @@ def _mend_locks(root: Path, index: Index, blobs: Mapping[str, bytes]) -> None:
             if f"\n{OURS_MARK}\n".encode() in data or codes.isdisjoint({"MLS-E602", "MLS-E603"}):
                 raise  # our own markers, or a hand that slipped: what is there is not thrown away
         sides = (blobs[stages[stage]] if stage in stages else b"" for stage in (BASE, OURS, THEIRS))
-        data, conflicts = _merged(path, *sides)
-        file.write_bytes(data)
+        merged, conflicts = _merged(path, *sides)
+        replace(root, file, merged, data)
         if conflicts:
-            parse_lock(data, path)  # refuses, at the line of the conflict
+            parse_lock(merged, path)  # refuses, at the line of the conflict
 
 
-def _written(index: Index, blobs: Mapping[str, bytes]) -> frozenset[str]:
-    """Return the digests of all that mlspec wrote, as the locks of every side know it."""
+def _put_lock(root: Path, path: str, data: bytes) -> None:
+    from mlspec.writers.replacement import replace
+
+    was = (root / path).read_bytes()
+    if was != data:
+        replace(root, root / path, data, was)
+
+
+def _unlike(publication: Publication, index: Index, algorithm: str) -> set[str]:
+    """Return the files of a publication that the index does not have so: torn ones, and those that a killed run wrote."""
+    import hashlib
+
+    def name(data: bytes) -> str:
+        return hashlib.new(algorithm, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+    wanted = {path: data for output in publication.outputs for path, data in output.tree.items()}
+    wanted |= {output.lock_path: output.lock for output in publication.outputs if output.lock is not None}
+    return {path for path, data in wanted.items() if index.settled.get(path) != name(data)}
+
+
+def _written(index: Index, blobs: Mapping[str, bytes]) -> tuple[frozenset[str], Mapping[str, set[str]]]:
+    """Return the digests of all that mlspec wrote, as the locks of every side know it, and by lock the paths that it lists."""
     from contextlib import suppress
 
-    names = _locks_of(index) | {
-        name for path, stages in index.torn.items() if path.rpartition("/")[2] == NAME for name in stages.values()
-    }
+    names = [(path, name) for path, name in index.settled.items() if path.rpartition("/")[2] == NAME]
+    names += [(path, name) for path, stages in index.torn.items() if path.rpartition("/")[2] == NAME for name in stages.values()]
     known: set[str] = set()
-    for name in names:
+    listed: dict[str, set[str]] = {}
+    for path, name in names:
         with suppress(Rejected):  # a lock of a side that cannot be read vouches for nothing
-            known |= set(parse_lock(blobs[name], NAME).files.values())
-    return frozenset(known)
+            files = parse_lock(blobs[name], NAME).files
+            known |= set(files.values())
+            listed.setdefault(path, set()).update(files)
+    return frozenset(known), listed
 
 
 def _wanted(publication: Publication) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlspec.cli.console import Console, examples, reporting
-from mlspec.cli.editing import Drafting, Spec, finish, known_environment, spec_argument
+from mlspec.cli.editing import Spec, finish, known_environment, make_draft, spec_argument
 from mlspec.diagnostics import Finding, Rejected, Unable, diagnose, nearest
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def command(console: Console, *, spec: Path, source: str, target: str, only: tup
     from mlspec.examine import examine
     from mlspec.promotion import View, compare, edits_of
 
-    opened = Spec(spec)
+    opened = Spec(spec, dry_run=dry_run)
     source, target = known_environment(opened, source), known_environment(opened, target)
     _require_order(opened, source, target)
     examined = examine(spec, opened.root, show, {})
@@ -63,12 +63,12 @@ def command(console: Console, *, spec: Path, source: str, target: str, only: tup
         console.report((), [opened.shown])
         console.say(f"nothing to do: {target} has the versions of {source}")
         return 0
-    with Drafting(opened, edits_of(opened.tree, target, promotion.moves)) as draft:
-        hold_still(opened, draft.made.examined, target, promotion.moves)
-        message = f"{target}: " + ", ".join(unit.text for unit in promotion.units)
-        message = message if len(message) < 100 else f"Promote {source} to {target}"
-        next_ = [f"next: git commit -m {quote(message)} -- {quote(opened.shown)}, then mlspec commit"]
-        finish(console, draft, [*lines, *(f"note: {note}" for note in notes)], dry_run=dry_run, after=next_)
+    draft = make_draft(opened, edits_of(opened.tree, target, promotion.moves))
+    hold_still(opened, draft.made.examined, target, promotion.moves)
+    message = f"{target}: " + ", ".join(unit.text for unit in promotion.units)
+    message = message if len(message) < 100 else f"Promote {source} to {target}"
+    next_ = [f"next: git commit -m {quote(message)} -- {quote(opened.shown)}, then mlspec commit"]
+    finish(console, draft, [*lines, *(f"note: {note}" for note in notes)], dry_run=dry_run, after=next_)
     return 0
 
 

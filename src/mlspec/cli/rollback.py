@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from mlspec.cli.console import Console, examples, reporting
-from mlspec.cli.editing import Drafting, Spec, finish, known_environment, spec_argument
+from mlspec.cli.editing import Spec, finish, known_environment, make_draft, spec_argument
 from mlspec.diagnostics import Rejected, Unable
 from mlspec.location import format_path
 
@@ -66,7 +66,7 @@ def command(console: Console, *, spec: Path, environment: str, revision: str | N
     from mlspec.promotion import edits_of
     from mlspec.repository.clone import open_clone
 
-    opened = Spec(spec)
+    opened = Spec(spec, dry_run=dry_run)
     known_environment(opened, environment)
     clone = open_clone(opened.file)
     way = _to_revision(opened, clone, environment, revision) if revision else _to_last_versions(opened, clone, environment)
@@ -75,22 +75,21 @@ def command(console: Console, *, spec: Path, environment: str, revision: str | N
         console.say(f"nothing to do: {environment} is what it was at {way.commit[:12]}")
         return 0
     lines = [f"back to {way.commit[:12]} {way.title}".rstrip(), *_sentences(way, environment)]
-    with Drafting(opened, edits_of(opened.tree, environment, way.moves)) as draft:
-        hold_still(opened, draft.made.examined, environment, way.moves)
-        found = list(rehearse(opened, way, draft.made, environment))
-        stops = any(diagnostic.severity == "error" for diagnostic in found)
-        if stops and not force:
-            for line in lines:
-                console.say(line)
-            raise Rejected(found)
-        if found and console.format == "text":
-            console.report(found, [opened.shown])
-        lines.append(
-            "rehearsed: "
-            + ("it would be stopped, and is written because of --force" if stops else "it compiles, and nothing would stop it")
-        )
-        commit = f"next: git commit -m 'Take {environment} back to {way.commit[:12]}' -- {quote(opened.shown)}, then mlspec commit"
-        finish(console, draft, lines, dry_run=dry_run, after=[commit])
+    draft = make_draft(opened, edits_of(opened.tree, environment, way.moves))
+    hold_still(opened, draft.made.examined, environment, way.moves)
+    found = list(rehearse(opened, way, draft.made, environment))
+    stops = any(diagnostic.severity == "error" for diagnostic in found)
+    if stops and not force:
+        for line in lines:
+            console.say(line)
+        raise Rejected(found)
+    if found and console.format == "text":
+        console.report(found, [opened.shown])
+    lines.append(
+        "rehearsed: " + ("it would be stopped, and is written because of --force" if stops else "it compiles, and nothing would stop it")
+    )
+    commit = f"next: git commit -m 'Take {environment} back to {way.commit[:12]}' -- {quote(opened.shown)}, then mlspec commit"
+    finish(console, draft, lines, dry_run=dry_run, after=[commit])
     return 0
 
 

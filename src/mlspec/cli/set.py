@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mlspec.cli.console import Console, examples, reporting
-from mlspec.cli.editing import Drafting, Spec, finish, known_environment, spec_argument
+from mlspec.cli.editing import Spec, finish, known_environment, make_draft, spec_argument
 from mlspec.diagnostics import Rejected, Unable, nearest
 from mlspec.location import Path, format_path, walk
 
@@ -39,17 +39,17 @@ def command(console: Console, *, path: str, value: str, spec: FilePath, environm
     """
     from mlspec.source.amend import parse_path
 
-    opened = Spec(spec)
+    opened = Spec(spec, dry_run=dry_run)
     given = parse_path(path)
     place, seen, view = _place(opened, given, environment)
     _require_names(view, seen)
     wanted = _typed(view, seen, value)
     _require_field(view, seen, wanted)
     before = _dig(view, seen)
-    with Drafting(opened, [_whole_list(opened, place, seen, view, wanted)]) as draft:
-        lines = [f"{format_path(place)}: {_show(before)} → {_show(wanted)}"] if draft.differs else []
-        lines += [f"note: {note}" for note in _notes(opened, place, seen, wanted)]
-        finish(console, draft, lines, dry_run=dry_run)
+    draft = make_draft(opened, [_whole_list(opened, place, seen, view, wanted)])
+    lines = [f"{format_path(place)}: {_show(before)} → {_show(wanted)}"] if draft.differs else []
+    lines += [f"note: {note}" for note in _notes(opened, place, seen, wanted)]
+    finish(console, draft, lines, dry_run=dry_run)
     return 0
 
 

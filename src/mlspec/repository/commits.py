@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,9 @@ from mlspec.repository.trees import FILE
 
 SOURCE, DIGEST, COMPILER = "Mlspec-Source", "Mlspec-Digest", "Mlspec-Compiler"
 _ABSENT = "0"
+_MOVING = "mlspec-move"
+_LONGEST_MOVE_S = 2.0
+"""A git that is at work holds the lock of a branch for milliseconds."""
 _LOST_RACE = re.compile(r"but expected|reference already exists|unable to resolve reference|File exists")
 
 
@@ -93,10 +97,51 @@ def check_message(message: str) -> str:
 
 
 def move_branch(clone: Clone, ref: str, new: str, old: str | None) -> bool:
-    """Let a branch name a new commit if it still names the old one (None: if there is no such branch); say whether it did."""
+    """Let a branch name a new commit if it still names the old one (None: if there is no such branch); say whether it did.
+
+    Call it, as ``release_branch``, while ``mlspec.repository.worktree.claim`` keeps other mlspecs out.
+    """
     expected = old or _ABSENT * len(new)
+    note = clone.common / _MOVING
+    part = note.with_suffix(".part")
+    part.write_text(f"{ref}\n{new}\n{clone.folder}\n", encoding="utf-8", errors="surrogateescape")
+    part.replace(note)
     done = clone.git.attempt("update-ref", "-m", "mlspec commit", ref, new, expected)
+    note.unlink()
     if done.status and not _LOST_RACE.search(done.error):
         branch = ref.removeprefix("refs/heads/")
         raise troubles.git_failed("update-ref", f"the branch {branch} cannot be moved: {done.error.strip()}")
     return done.status == 0
+
+
+def release_branch(clone: Clone) -> None:
+    """Take away the locks on a branch that git left when it was killed together with the mlspec that had started it.
+
+    They are told from those of a living git by three things: they came after the note of a move that nobody finished, they hold
+    nothing but that move, and they are older than any move takes.
+    """
+    note = clone.common / _MOVING
+    note.with_suffix(".part").unlink(missing_ok=True)
+    try:
+        ref, new, folder = note.read_text(encoding="utf-8", errors="surrogateescape").removesuffix("\n").split("\n", 2)
+        began = note.stat().st_mtime
+    except FileNotFoundError:
+        return
+    except ValueError:
+        note.unlink()
+        return
+    for lock in (clone.common / f"{ref}.lock", Path(folder) / "HEAD.lock"):
+        _release(lock, new, began)
+    note.unlink()
+
+
+def _release(lock: Path, new: str, began: float) -> None:
+    try:
+        made = lock.stat().st_mtime
+        if made < began or not f"{new}\n".startswith(lock.read_text(encoding="utf-8", errors="replace")):
+            return
+        time.sleep(max(0.0, min(_LONGEST_MOVE_S, made + _LONGEST_MOVE_S - time.time())))
+        if lock.stat().st_mtime == made:
+            lock.unlink()
+    except FileNotFoundError:
+        return

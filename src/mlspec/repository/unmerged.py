@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from mlspec.repository import troubles
 from mlspec.repository.clone import Clone
+from mlspec.repository.indexes import index_to_change
 from mlspec.repository.trees import FILE
 
 BASE, OURS, THEIRS = 1, 2, 3
@@ -49,11 +50,12 @@ def settle(clone: Clone, there: Sequence[str], gone: Iterable[str]) -> None:
         lines += [f"{FILE} {name}\t{path}\0" for path, name in zip(there, names, strict=True)]
     if not lines:
         return
-    done = clone.git.attempt("update-index", "-z", "--index-info", input=os.fsencode("".join(lines)))
-    if done.status:
-        if "index.lock" in done.error:
+    with index_to_change(clone) as index:
+        if index is None:
             raise troubles.lost_race("another git is working on the index", "wait for it to end, then run again")
-        raise clone.git.explain(done.error, "update-index")
+        done = clone.git.attempt("update-index", "-z", "--index-info", input=os.fsencode("".join(lines)), variables=index)
+        if done.status:
+            raise clone.git.explain(done.error, "update-index")
 
 
 def lists(clone: Clone, path: str, data: bytes) -> bool:

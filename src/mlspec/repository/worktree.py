@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from mlspec.repository import troubles
 from mlspec.repository.clone import Clone, find_commit, is_ancestor
+from mlspec.repository.indexes import index_to_change, release_index
 from mlspec.repository.trees import EXECUTABLE, FILE, Entry, list_tree, read_objects
 
 _JOURNAL = "mlspec-commit"
@@ -56,6 +57,7 @@ def note(clone: Clone, ref: str, old: str, new: str) -> None:
 
 def heal(clone: Clone) -> bool:
     """Finish what a killed run began in a work tree; say whether there was something."""
+    release_index(clone)
     journal = clone.folder / _JOURNAL
     try:
         ref, old, new = journal.read_text(encoding="utf-8").split()
@@ -130,12 +132,15 @@ def _write_index(clone: Clone, paths: Sequence[str], after: Mapping[str, Entry],
         entry = after.get(path)
         lines.append(f"{entry.mode} {entry.object}\t{path}\0" if entry else f"0 {absent}\t{path}\0")
     quiet = _without_filters(clone)
-    done = clone.git.attempt("update-index", "-z", "--index-info", input=os.fsencode("".join(lines)), variables=quiet)
-    if done.status:
-        return False
-    kept = "".join(f"{path}\0" for path in paths if path in sparse and path in after)
-    if kept:
-        clone.git.attempt("update-index", "-z", "--skip-worktree", "--stdin", input=os.fsencode(kept), variables=quiet)
+    with index_to_change(clone) as index:
+        if index is None:
+            return False
+        done = clone.git.attempt("update-index", "-z", "--index-info", input=os.fsencode("".join(lines)), variables=quiet | index)
+        if done.status:
+            return False
+        kept = "".join(f"{path}\0" for path in paths if path in sparse and path in after)
+        if kept:
+            clone.git.attempt("update-index", "-z", "--skip-worktree", "--stdin", input=os.fsencode(kept), variables=quiet | index)
     return True
 
 

@@ -129,8 +129,11 @@ def _read_on(handle: int, data: bytes) -> bytes:
     return b"".join(parts)
 
 
-def create(folder: int, name: str, data: bytes, mode: int = 0) -> None:
-    """Write a new file into an open folder. With a ``mode`` it gets just that; without, what the umask leaves of 0644."""
+def create(folder: int, name: str, data: bytes, mode: int = 0, *, durable: bool = False) -> None:
+    """Write a new file into an open folder. With a ``mode`` it gets just that; without, what the umask leaves of 0644.
+
+    A ``durable`` one is on the disk, and not just on its way there, when this returns.
+    """
     handle = os.open(name, _OPEN_NEW, FILE_MODE, dir_fd=folder)
     try:
         at = os.write(handle, data) if data else 0
@@ -138,6 +141,25 @@ def create(folder: int, name: str, data: bytes, mode: int = 0) -> None:
             at += os.write(handle, memoryview(data)[at:])
         if mode:
             os.fchmod(handle, mode)
+        if durable:
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def create_at_once(folder: int, name: str, data: bytes) -> None:
+    """Write a small new file that is never there without its content, on systems that can do that."""
+    try:
+        handle = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE, dir_fd=folder)
+    except (AttributeError, OSError):
+        create(folder, name, data)
+        return
+    try:
+        os.write(handle, data)
+        try:
+            os.link(f"/proc/self/fd/{handle}", name, dst_dir_fd=folder)
+        except OSError:  # no links here, or no /proc
+            create(folder, name, data)
     finally:
         os.close(handle)
 
@@ -160,8 +182,8 @@ def open_folder(folder: int, name: str) -> int:
     return os.open(name, _OPEN_FOLDER, dir_fd=folder)
 
 
-def remove(folder: int, name: str) -> None:
-    """Remove a file or a folder with all that is in it; no link is followed. Nothing there is fine."""
+def remove(folder: int, name: str, last: str = "") -> None:
+    """Remove a file or a folder with all that is in it, one entry ``last``; no link is followed. Nothing there is fine."""
     try:
         os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
@@ -171,7 +193,7 @@ def remove(folder: int, name: str) -> None:
         try:
             with os.scandir(handle) as entries:
                 names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-            for below, is_folder in names:
+            for below, is_folder in sorted(names, key=lambda entry: entry[0] == last):
                 if is_folder:
                     remove(handle, below)
                 else:

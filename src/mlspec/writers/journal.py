@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 from mlspec.artifacts import STAGING
 from mlspec.diagnostics import Unable
 from mlspec.writers.exchange import exchange, move
-from mlspec.writers.folders import FOLDER_MODE, Folders, create, create_folder, open_folder, remove
+from mlspec.writers.folders import FOLDER_MODE, Folders, create, create_at_once, create_folder, open_folder, remove
 
-JOURNAL = "journal"
+JOURNAL, IGNORED = "journal", ".gitignore"
 _NOWHERE = frozenset(["", ".", "..", ".git"])
 _FORMAT = "mlspec-journal 1"
 
@@ -45,7 +45,7 @@ class Staging:
         self.handle = create_folder(root, STAGING, FOLDER_MODE)
         self.odd_umask = True
         try:
-            create(self.handle, ".gitignore", b"*\n")
+            create_at_once(self.handle, IGNORED, b"*\n")
             os.mkdir("probe", FOLDER_MODE, dir_fd=self.handle)
             self.odd_umask = stat.S_IMODE(os.stat("probe", dir_fd=self.handle).st_mode) != FOLDER_MODE
             os.rmdir("probe", dir_fd=self.handle)
@@ -67,7 +67,12 @@ class Staging:
         with contextlib.suppress(OSError):
             os.close(self.handle)
         with contextlib.suppress(OSError):
-            remove(self.root, STAGING)
+            _clear(self.root)
+
+
+def _clear(root: int) -> None:
+    """Remove the staging folder. What hides it from git goes last, so that a run that is killed here leaves nothing to be committed."""
+    remove(root, STAGING, last=IGNORED)
 
 
 def carry_out(staging: Staging, steps: Sequence[Step]) -> None:
@@ -114,7 +119,7 @@ def heal(root: int) -> bool:
     finally:
         os.close(handle)
     try:
-        remove(root, STAGING)
+        _clear(root)
     except OSError as error:
         raise Unable(f"{STAGING}, left by an earlier run, cannot be removed: {error.strerror}", f"remove {STAGING}") from None
     return bool(steps)

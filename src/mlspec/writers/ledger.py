@@ -169,14 +169,19 @@ def _holds(line: str) -> bool:
 
 
 def _replace(place: str, text: str) -> None:
-    temporary = f"{place}.{os.getpid()}"
+    """Replace an entry in one step, or leave it. The new one has one name, so that killed runs leave no more than one behind."""
+    import fcntl
+
+    temporary = f"{place}.new"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(descriptor), os.stat(temporary)):  # noqa: PTH116
+                return  # another run has just put this one in its place
+            file.truncate(0)
             file.write(text)
-        os.replace(temporary, place)  # noqa: PTH105
+            file.flush()
+            os.replace(temporary, place)  # noqa: PTH105
     except (OSError, UnicodeEncodeError):
-        try:
-            os.unlink(temporary)  # noqa: PTH108
-        except OSError:
-            return
+        return
