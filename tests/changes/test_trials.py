@@ -120,8 +120,7 @@ def test_no_edit_is_blamed_for_what_stays_without_it(tmp_path, seed):
     found = Trials(one, other, edits, [library(one), library(other)])
     for change in differences(one.objects, other.objects):
         for field in change.changes:
-            for at in found.blame(change, field):
-                without, alone = found._objects((at,), False), found._objects((at,), True)
-                assert (without is not None and not same(without.get(change.key), other.objects.get(change.key))) or (
-                    alone is not None and not same(alone.get(change.key), one.objects.get(change.key))
-                )
+            for at in found.needed(change, field):
+                assert not same(found._objects((at,), False).get(change.key), other.objects.get(change.key))
+            for at in found.enough(change, field):
+                assert not same(found._objects((at,), True).get(change.key), one.objects.get(change.key))

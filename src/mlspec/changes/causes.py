@@ -56,17 +56,16 @@ class Tracer:
         """Return what trials tell; what the trace tells is asked where they cannot, and narrows what they tell of several edits at once."""
         if self._trials is None:
             return trace(change, field)
-        found = set(self._trials.blame(change, field, edition=trace == self._edited))
-        untried = self._trials.untried
-        if found and not untried and not self._trials.together:
-            return _spec_causes(found)
-        if not found and not untried and self._edits and (others := self._unedited(change)):
-            return others
+        trials, untried = self._trials, self._trials.untried
+        found = trials.needed(change, field)
+        found = found or trials.enough(change, field, edition=trace == self._edited)
+        if not untried and not trials.together and (tried := _spec_causes(found) or self._unedited(change)):
+            return tried
         traced = trace(change, field)
         if not found:
             return traced
-        named = {cause.edit for cause in traced}
-        return _spec_causes((found & named or found if self._trials.together else found) | named & untried)
+        named = {cause.edit for cause in traced if cause.kind == "spec"}
+        return _spec_causes((found & named or found if trials.together else found) | named & untried)
 
     def _by_trace(self, change: ObjectChange, field: Change) -> tuple[Cause, ...]:
         """Return what the trace of the render tells of a field."""

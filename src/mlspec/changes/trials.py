@@ -16,8 +16,10 @@ from mlspec.diagnostics import Rejected
 from mlspec.examine import Examined, examine_source
 from mlspec.library import Library
 from mlspec.location import Path
-from mlspec.render import Manifest, apply_patches
+from mlspec.plan.plan import Plan
+from mlspec.render import Manifest, apply_patches, choose
 from mlspec.target import Target
+from mlspec.targets import find_targets
 
 MOST_OBJECTS = 2000
 """Objects that trials of one kind may make in a project; about 0.2 ms each."""
@@ -52,17 +54,17 @@ class Trials:
         made = (unit for unit in self._units if self._objects(unit, False) is not None)
         return frozenset(range(len(self._edits))).difference(*made)
 
-    def blame(self, change: ObjectChange, field: Change, *, edition: bool = False) -> tuple[int, ...]:
-        """Return the edits that made a field of an object differ: without any of them it would be another.
+    def needed(self, change: ObjectChange, field: Change) -> set[int]:
+        """Return the edits without any of which a field of an object would be another than it is."""
+        return {at for unit in self._units if self._differs(unit, False, change.key, field) for at in unit}
 
-        Where each of several edits would do, none is missed alone; then those that do it alone are returned. ``edition``: the field is
-        one of an object's that takes the place of another (see ``pair``).
+    def enough(self, change: ObjectChange, field: Change, *, edition: bool = False) -> set[int]:
+        """Return the edits that alone make a field another than it was: where several would each do, none of them is needed.
+
+        ``edition``: the field is one of an object's that takes the place of another (see ``pair``).
         """
         old = change.replaces if edition and change.replaces else change.key
-        return self._guilty(change.key, field, False) or self._guilty(old, field.reverse, True)
-
-    def _guilty(self, key: Key, field: Change, alone: bool) -> tuple[int, ...]:
-        return tuple(sorted(at for unit in self._units if self._differs(unit, alone, key, field) for at in unit))
+        return {at for unit in self._units if self._differs(unit, True, old, field.reverse) for at in unit}
 
     def _differs(self, unit: Unit, alone: bool, key: Key, field: Change) -> bool:
         """Tell whether a field is another in a trial than on the side that the trial departs from."""
@@ -76,7 +78,7 @@ class Trials:
         if found is None:
             return False
         if (unit, alone, key) not in self._compared:
-            self._compared[unit, alone, key] = compare(objects[found], real)
+            self._compared[unit, alone, key] = () if objects[found] == real else compare(objects[found], real)
         return any(_touches(one, field) for one in self._compared[unit, alone, key])
 
     def _objects(self, unit: Unit, alone: bool) -> Objects | None:
@@ -96,7 +98,7 @@ class Trials:
             made = examine_source(examined.source.without_places(tree), examined.spec, examined.root, live)
         except Rejected:
             return None
-        return make_objects(made, library)
+        return make_objects(made, library, side)
 
 
 def take_back(tree: dict[str, Any], changes: Sequence[Change]) -> dict[str, Any]:
@@ -119,18 +121,33 @@ def take_back(tree: dict[str, Any], changes: Sequence[Change]) -> dict[str, Any]
     return made
 
 
-def make_objects(examined: Examined, library: Library) -> Objects | None:
-    """Return the objects of a spec by what a cluster knows them by, held against no schema; None where a target finds faults."""
+def make_objects(examined: Examined, library: Library, known: Project) -> Objects | None:
+    """Return the objects of a spec by what a cluster knows them by, held against no schema; None where a target finds faults.
+
+    Those of an environment whose plan is the same in a project that is known are taken from there.
+    """
     manifests: list[Manifest] = []
     once: dict[str, Target] = {}
     for plan in examined.plans:
-        targets, made, findings = populate(plan, library)
-        if findings or apply_patches(plan, made):
-            return None
+        if _is_same(plan, known.plans.get(plan.environment)):
+            targets, _ = choose(plan, find_targets())
+            manifests += [one for key, one in known.manifests.items() if key.environment == plan.environment]
+        else:
+            targets, made, findings = populate(plan, library)
+            if findings or apply_patches(plan, made):
+                return None
+            manifests += made
         once |= {target.name: target for target in targets if target.render_project}
-        manifests += made
     manifests += populate_once(tuple(plan.watched() for plan in examined.plans), once.values(), library, texts=False)
     return {manifest_key(manifest): manifest.object for manifest in manifests if manifest.object is not None}
+
+
+def _is_same(plan: Plan, other: Plan | None) -> bool:
+    """Tell whether two plans of an environment make the same objects; what other environments override is no part of them."""
+    if other is None:
+        return False
+    facts = [(one.environments, one.output, one.live, one.pins, {**one.tree, "environments": None}) for one in (plan, other)]
+    return facts[0] == facts[1] and repr(facts[0]) == repr(facts[1])
 
 
 def _affordable(edits: Sequence[Edit], objects: int) -> list[Unit]:
