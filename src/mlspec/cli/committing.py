@@ -143,6 +143,7 @@ def _alone(place: Place) -> Iterator[clones.Clone | None]:
         yield None
         return
     with worktree.claim(place.clone):
+        commits.release_branch(place.clone)
         clones.require_finished(place.clone, place.target)
         tree = _tree_of_target(place)
         if tree:
