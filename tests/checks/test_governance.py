@@ -5,6 +5,8 @@ import pytest
 from checks.build_serving import findings, project
 from mlspec.checks import governance, images
 
+RULES = "thresholds: {t: {on: evaluation, rules: [{metric: auc, min: 0.8}]}}\n"
+REST = "reason: r, owner: o, until: 2027-01-01"
 SINCE = images.image_without_digest.code.id
 
 
@@ -19,6 +21,16 @@ SINCE = images.image_without_digest.code.id
         ("governance: {waivers: [{code: MLS-E518, reason: r, owner: o, until: 2027-01-01}]}", [("MLS-E519", "governance/waivers/0/code")]),
         (f"governance: {{waivers: [{{code: {SINCE}, reason: r, owner: o, until: 2027-01-01}}]}}", []),
         ("governance: {waivers: [{code: image-without-digest, reason: r, owner: o, until: 2027-01-01}]}", []),
+        (
+            "governance: {waivers: [{code: image-without-digest, rule: a, slice: b, to: 1, reason: r, owner: o, until: 2027-01-01}]}",
+            [("MLS-E523", "governance/waivers/0/rule"), ("MLS-E523", "governance/waivers/0/to")],
+        ),
+        (
+            "governance: {waivers: [{field: serv.a, reason: r, owner: o, until: 2027-01-01}]}",
+            [("MLS-W519", "governance/waivers/0/field")],
+        ),
+        (f"{RULES}governance: {{waivers: [{{threshold: t, rule: acu, {REST}}}]}}", [("MLS-W519", "governance/waivers/0/rule")]),
+        (f"{RULES}governance: {{waivers: [{{threshold: t, rule: auc for each sex, {REST}}}]}}", []),
         (
             "governance: {waivers: [{threshold: t, reason: r, owner: o, until: 2027-01-01}]}",
             [("MLS-W519", "governance/waivers/0/threshold")],

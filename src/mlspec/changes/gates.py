@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mlspec.changes.bounds import ALERT, GATE, MODES, Bound, Weakness, bounds_of, shown, weaknesses
+from mlspec.checks.order import step_edges
 from mlspec.location import Path
 from mlspec.plan.plan import Plan
 from mlspec.plan.rules import rules_of
@@ -22,6 +23,10 @@ class Use(NamedTuple):
     how: str
     """``gate`` or ``alert``."""
     path: Path
+    data: str = ""
+    """The dataset that a step checks."""
+    holds: tuple[tuple[str, Path], ...] = ()
+    """The steps that run only after it, ``register churn`` for what registers a model, each with its place."""
 
 
 class Gates(NamedTuple):
@@ -30,6 +35,8 @@ class Gates(NamedTuple):
     thresholds: Mapping[str, Threshold]
     uses: tuple[Use, ...] = ()
     guarded: frozenset[str] = frozenset()
+    steps: frozenset[str] = frozenset()
+    """Every step that guards nothing, as ``Use.holds`` names it, with its pipeline before it: ``pipelines.train.fit``."""
 
 
 class Loosening(NamedTuple):
@@ -40,11 +47,15 @@ class Loosening(NamedTuple):
     """The rule's name; empty where the threshold as a whole is looser."""
     kind: str
     """``value``, ``bound``, ``direction``, ``tolerance``, ``slice``, ``quantile``, ``severity``, ``window``, ``for``, ``minSamples``,
-    ``rule`` (removed), ``mode``, ``threshold`` (removed), ``reference`` (no longer used)."""
+    ``rule`` (removed), ``mode``, ``threshold`` (removed), ``reference`` (no longer used), ``order`` (a step does not wait any more)."""
     before: str
     after: str
     path: Path
     """Where it stands, or stood, in the spec."""
+    field: bool = False
+    """Whether it is no threshold that is looser: ``threshold`` is a field of the spec then."""
+    now: Path = ()
+    """Where it is to be seen now, when that is elsewhere."""
 
     @property
     def text(self) -> str:
@@ -54,7 +65,7 @@ class Loosening(NamedTuple):
         return f"gate {self.threshold}:{rule}{kind} {self.before} → {self.after}"
 
 
-_PLAIN = frozenset({"value", "bound", "rule", "threshold", "direction", "reference"})
+_PLAIN = frozenset({"value", "bound", "rule", "threshold", "direction", "reference", "order"})
 """Kinds of which the two values say enough."""
 _WORDS = {"slice": "holds", "minSamples": "samples needed", "for": "must last"}
 
@@ -64,7 +75,13 @@ def gates_of(plan: Plan) -> Gates:
     plan = plan.watched()
     thresholds = {name: rules_of(plan, name) for name in plan.tree["thresholds"]}
     things = {f"{section}.{name}" for section in ("pipelines", "serving", "datasets") for name in plan.tree[section]}
-    return Gates(thresholds, tuple(_uses(plan.tree)), frozenset(things))
+    steps = {
+        f"pipelines.{name}.{called}"
+        for name, pipeline in plan.tree["pipelines"].items()
+        for step, called in _names(pipeline["steps"]).items()
+        if not _guards(pipeline["steps"][step])
+    }
+    return Gates(thresholds, tuple(_uses(plan.tree)), frozenset(things), frozenset(steps))
 
 
 def loosenings(before: Gates, after: Gates) -> list[Loosening]:
@@ -77,30 +94,52 @@ def loosenings(before: Gates, after: Gates) -> list[Loosening]:
     found: list[Loosening] = []
     for name, old in before.thresholds.items():
         new = after.thresholds.get(name)
-        uses = [use for use in before.uses if use.threshold == name and use.guarded in after.guarded]
+        uses = [use for use in before.uses if use.threshold == name and _is_there(use, after)]
         if new is not None:
             found += _between(name, old, new, _ways(before, after, name))
-        elif not uses and not any(use.threshold == name for use in before.uses):
+        elif not uses and not any(use.threshold == name for use in before.uses) and not _renamed(name, old, before, after):
             found.append(Loosening(name, "", "threshold", f"{len(old['rules'])} rules", "removed", ("thresholds", name)))
         for use in uses:
-            found += _at(use, old, after)
+            found += _at(use, old, before, after)
     return list(dict.fromkeys(found))
 
 
-def _at(use: Use, old: Threshold, after: Gates) -> Iterator[Loosening]:
-    """Yield what became of a gate where it was used, when its threshold is no longer used there."""
-    here = [other for other in after.uses if other.guarded == use.guarded and other.how == use.how]
-    if any(other.threshold == use.threshold for other in here):
+def _is_there(use: Use, after: Gates) -> bool:
+    """Tell whether what a gate guarded still is there, the data that it looked at included."""
+    return use.guarded in after.guarded and (not use.data or f"datasets.{use.data}" in after.guarded)
+
+
+def _renamed(name: str, old: Threshold, before: Gates, after: Gates) -> bool:
+    """Tell whether a threshold that nothing uses goes on under a name that is new."""
+    fresh = [new for other, new in after.thresholds.items() if other not in before.thresholds and new["on"] == old["on"]]
+    return any(not list(_between(name, old, new, frozenset())) for new in fresh)
+
+
+def _at(use: Use, old: Threshold, before: Gates, after: Gates) -> Iterator[Loosening]:
+    """Yield what became of a gate where it was used: whether its threshold, or one as strict, still holds back the same there."""
+    here = [other for other in after.uses if _place(other) == _place(use)]
+    same = [other for other in here if other.threshold == use.threshold]
+    held = {step for other in same or here for step, _ in other.holds}
+    for step, path in use.holds:
+        if here and step not in held and f"{use.guarded}.{step}" in after.steps:
+            yield Loosening(use.threshold, "", "order", f"{step} waits for it", "does not wait", path)
+    if same:
         return
     instead = [name for name in dict.fromkeys(other.threshold for other in here) if after.thresholds[name]["on"] == old["on"]]
-    if not instead:
+    kept = [after.thresholds[name] for name in instead]
+    together = {"on": old["on"], "mode": max((one["mode"] for one in kept), key=MODES.index, default="off"), "rules": _all_rules(kept)}
+    losses = list(_between(use.threshold, old, together, frozenset({use.how})))
+    known = {other.threshold for other in before.uses if _place(other) == _place(use)}
+    if losses and not set(instead) - known:  # nothing has come in its place
         gone = use.threshold not in after.thresholds
         what = "removed" if gone else "no longer used there"
-        yield Loosening(use.threshold, "", "threshold" if gone else "reference", f"guards {use.guarded}", what, use.path)
-        return
-    kept = [after.thresholds[name] for name in instead]
-    together = {"on": old["on"], "mode": max((one["mode"] for one in kept), key=MODES.index), "rules": _all_rules(kept)}
-    yield from _between(use.threshold, old, together, frozenset({use.how}))
+        of = f"guards {use.guarded}" + (f" with {use.data}" if use.data else "")
+        losses = [Loosening(use.threshold, "", "threshold" if gone else "reference", of, what, use.path)]
+    yield from (one._replace(now=use.path) for one in losses)
+
+
+def _place(use: Use) -> tuple[str, str, str]:
+    return use.guarded, use.how, use.data
 
 
 def _all_rules(thresholds: Iterable[Threshold]) -> list[Any]:
@@ -147,10 +186,14 @@ def _different(one: Bound, other: Bound) -> int:
 
 def _uses(tree: Mapping[str, Any]) -> Iterator[Use]:
     for name, pipeline in tree["pipelines"].items():
+        waiting = _waiting(pipeline["steps"], ("pipelines", name, "steps"))
         for step, entry in pipeline["steps"].items():
             for key in ("gate", "check"):
                 if key in entry:
-                    yield Use(entry[key], f"pipelines.{name}", GATE, ("pipelines", name, "steps", step, key))
+                    place: Path = ("pipelines", name, "steps", step, key)
+                    yield Use(
+                        entry[key], f"pipelines.{name}", GATE, place, str(entry.get("data", "")) if key == "check" else "", waiting[step]
+                    )
         for at, trigger in enumerate(pipeline.get("on") or ()):
             if "breach" in trigger:
                 yield Use(trigger["breach"], f"pipelines.{name}", ALERT, ("pipelines", name, "on", at, "breach"))
@@ -163,6 +206,34 @@ def _uses(tree: Mapping[str, Any]) -> Iterator[Use]:
     for name, dataset in tree["datasets"].items():
         if quality := dataset.get("quality"):
             yield Use(quality, f"datasets.{name}", GATE, ("datasets", name, "quality"))
+
+
+def _names(steps: Mapping[str, Any]) -> dict[str, str]:
+    """Return what steps are called: one that registers a model by that, since another name makes it no other."""
+    return {name: f"register {step['register']}" if "register" in step else name for name, step in steps.items()}
+
+
+def _waiting(steps: Mapping[str, Any], path: Path) -> dict[str, tuple[tuple[str, Path], ...]]:
+    """Return, for every guard, the steps that wait for it, at once or by way of others; other guards do not count."""
+    names = _names(steps)
+    direct: dict[str, set[str]] = {name: set() for name in steps}
+    for name, edges in step_edges(steps, ()).items():
+        for needed, _ in edges:
+            direct[needed].add(name)
+    found: dict[str, tuple[tuple[str, Path], ...]] = {}
+    for name in (name for name, step in steps.items() if _guards(step)):
+        seen: set[str] = set()
+        left = [name]
+        while left:
+            fresh = direct[left.pop()] - seen
+            seen |= fresh
+            left += fresh
+        found[name] = tuple((names[step], (*path, step, "after")) for step in steps if step in seen and not _guards(steps[step]))
+    return found
+
+
+def _guards(step: Mapping[str, Any]) -> bool:
+    return "gate" in step or "check" in step
 
 
 __all__ = ["Gates", "Loosening", "Use", "gates_of", "loosenings"]

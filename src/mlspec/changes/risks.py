@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mlspec.changes.edits import Edit
-from mlspec.changes.gates import loosenings
+from mlspec.changes.gates import Loosening, loosenings
+from mlspec.changes.guards import lapses
 from mlspec.changes.objects import Key, ObjectChange, Objects
 from mlspec.changes.sentences import short
 from mlspec.changes.side import Project
 from mlspec.location import Path, format_path
 from mlspec.plan.plan import Plan
-from mlspec.quantity import ratio, seconds
 
 GATE, ACCESS, REMOVAL, PIN, POLICY, SECRET, DATA = "gate", "access", "removal", "pin", "policy", "secret", "data"
 KINDS = {
@@ -48,7 +47,8 @@ def risks_of(before: Project, after: Project, edits: Iterable[Edit] = (), enviro
             found.setdefault((REMOVAL, f"environment {name} (namespace {old.namespace}, {_count(old)})"), [])
             continue
         gates = loosenings(before.gates(name), after.gates(name))
-        pairs = [*((GATE, one.text) for one in gates), *_between(old, new)]
+        guards = [_lapsed(one) for one in lapses(old, new) if one.path[0] != "governance"]  # that is told of the project as a whole
+        pairs = [*((GATE, one.text) for one in gates), *guards, *_between(old, new)]
         for pair in dict.fromkeys(pairs):
             found.setdefault(pair, []).append(name)
     for name, new in after.plans.items():
@@ -107,11 +107,6 @@ def _between(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
             yield GATE, f"nothing watches endpoint {name} any more"
     for name, endpoint in new.tree["serving"].items():
         yield from _access(name, old.tree["serving"].get(name), endpoint)
-        if name in old.tree["serving"]:
-            yield from _rollout(name, old.tree["serving"][name]["rollout"], endpoint["rollout"])
-    for name, monitor in new.tree["monitoring"].items():
-        if name in old.tree["monitoring"]:
-            yield from _watching(name, old.tree["monitoring"][name], monitor)
     yield from _pins(old, new)
     yield from _policy(old, new)
     known = set(_secrets(old.tree))
@@ -155,45 +150,27 @@ def _access(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any]) ->
         )
 
 
-def _rollout(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield where a new version of an endpoint is watched less before it gets all of the traffic."""
-    careful = ("canary", "blueGreen")
-    if old["strategy"] in careful and new["strategy"] not in careful:
-        yield GATE, f"new versions of {name} get all traffic at once ({old['strategy']} → {new['strategy']})"
-        return
-    if old.get("pause") and new.get("pause") and seconds(new["pause"]) < seconds(old["pause"]):
-        yield GATE, f"new versions of {name} are watched for less, {old['pause']} → {new['pause']} a step"
-    if old.get("steps") and new.get("steps") and (new["steps"][0] > old["steps"][0] or len(new["steps"]) < len(old["steps"])):
-        yield GATE, f"new versions of {name} get more traffic sooner, steps {short(old['steps'])} → {short(new['steps'])}"
-
-
 def _plain(exposed: Mapping[str, Any]) -> str:
     return "" if exposed["tls"] else ", without TLS"
 
 
-def _watching(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield objectives of an endpoint that are looser."""
-    for path, compared in _OBJECTIVES.items():
-        one, other = _get(old, path), _get(new, path)
-        what = format_path(("monitoring", name, *path))
-        if one is not None and other is None:
-            yield GATE, f"{what}: {short(one)} → removed"
-        elif one is not None and one != other and compared(other) > compared(one):
-            yield GATE, f"{what}: {short(one)} → {short(other)}"
-    for key in ("slo", "drift", "outliers", "bias", "notify"):
-        if key in old and key not in new:
-            yield GATE, f"monitoring.{name}.{key} removed"
-
-
-_OBJECTIVES: Mapping[tuple[str, ...], Callable[[Any], Decimal]] = {
-    ("slo", "availability"): lambda value: -ratio(value),
-    ("slo", "latency", "max"): seconds,
-    ("slo", "latency", "quantile"): lambda value: -ratio(value),
-    ("drift", "every"): seconds,
-    ("outliers", "share"): ratio,
-    ("bias", "maxGap"): ratio,
-}
-"""Objectives, each with a number that grows as they get looser."""
+def _lapsed(one: Loosening) -> tuple[str, str]:
+    """Return what guards less than it did, in words: a gate, or a policy."""
+    section, name, *rest = (*map(str, one.path), "")
+    turn = f"{one.before} → {one.after}"
+    if section == "environments" and "after" in rest:
+        return POLICY, f"no longer promoted after {one.before}" + (f", but after {one.after}" if one.after != "removed" else "")
+    if section == "environments":
+        return POLICY, f"approvals {turn}"
+    if (section, name) == ("platform", "gitops"):
+        return POLICY, f"changes in git are applied by themselves from now on (sync: {turn})"
+    said = {
+        "strategy": f"new versions of {name} get all traffic at once ({turn})",
+        "pause": f"new versions of {name} are watched for less, {turn} a step",
+        "steps": f"new versions of {name} get more traffic sooner, steps {turn}",
+        "guard": f"{one.threshold} {one.after}",
+    }
+    return GATE, said.get(one.kind, f"{one.threshold}: {turn}")
 
 
 def _get(entry: Mapping[str, Any], path: tuple[str, ...]) -> Any:
@@ -232,17 +209,10 @@ def _images(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 
 def _policy(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
     was, is_ = old.environments[old.environment], new.environments[new.environment]
-    if is_["approvals"] < was["approvals"]:
-        yield POLICY, f"approvals {was['approvals']} → {is_['approvals']}"
-    if was["after"] is not None and is_["after"] != was["after"]:
-        yield POLICY, f"no longer promoted after {was['after']}" + (f", but after {is_['after']}" if is_["after"] else "")
     for key in ("cluster", "namespace"):
         if was[key] != is_[key]:
             yield POLICY, f"moves from {key} {was[key]} to {is_[key]}; what runs there is deleted"
     one, other = (str(plan.tree["platform"]["gitops"]["word"]) for plan in (old, new))
-    sync = [(plan.tree["platform"]["gitops"].get(word) or {}).get("sync") for plan, word in ((old, one), (new, other))]
-    if sync[0] == "manual" and sync[1] == "automated":
-        yield POLICY, "changes in git are applied by themselves from now on (sync: manual → automated)"
     if one != other:
         yield POLICY, f"deployed by {other} instead of {one}"
     for patch in new.tree.get("patches") or ():
@@ -286,7 +256,8 @@ def _whole(before: Project, after: Project, edits: Iterable[Edit]) -> Iterator[t
 
 
 def _waived(waiver: Mapping[str, Any]) -> str:
-    return str(waiver.get("threshold") or waiver.get("code"))
+    parts = [waiver.get("threshold") or waiver.get("field") or waiver.get("code"), waiver.get("rule"), waiver.get("slice")]
+    return " ".join(str(part) for part in parts if part) + (f" to {waiver['to']}" if "to" in waiver else "")
 
 
 def _secrets(value: Any, path: Path = ()) -> dict[str, str]:

@@ -66,9 +66,32 @@ def unwaivable_code(subject: Subject, codes: Mapping[str, Code] = CODES) -> Iter
             yield Found(path, f"{named} is an error and cannot be waived", "repair what it says, or waive the threshold that is meant")
 
 
+@code("MLS-E523", "idle-waiver-field")
+def idle_waiver_field(subject: Subject) -> Iterator[Found]:
+    """Every field of a waiver has to say something: `rule` is one of a `threshold`, `slice` one of a `rule`, and a code has no `to`.
+
+    Bad::
+
+        governance: {waivers: [{code: MLS-W501, rule: auc, reason: pilot, owner: ml, until: 2027-03-31}]}
+
+    Good::
+
+        governance: {waivers: [{threshold: release, rule: auc, to: 0.8, reason: pilot, owner: ml, ticket: ML-1, until: 2027-03-31}]}
+        thresholds: {release: {on: evaluation, rules: [{metric: auc, min: 0.8}]}}
+    """
+    for at, waiver in enumerate(subject.tree.get("governance", {}).get("waivers", ())):
+        for key, other in (("rule", "threshold"), ("slice", "rule")):
+            if key in waiver and other not in waiver:
+                said = f"`{key}` is one of a `{other}`, and there is none"
+                yield Found(("governance", "waivers", at, key), said, f"add `{other}`", on="key")
+        if "to" in waiver and "code" in waiver:
+            said = "`to` says how loose a gate may become, and this waiver is for a warning"
+            yield Found(("governance", "waivers", at, "to"), said, "remove `to`", on="key")
+
+
 @code("MLS-W519", "waiver-of-nothing", severity="warning")
 def waiver_of_nothing(subject: Subject) -> Iterator[Found]:
-    """A waiver names a threshold that there is, or one that is being removed.
+    """A waiver names a threshold, a rule of it or a field that there is, or one that is being removed.
 
     Removing a gate needs a waiver as loosening it does, and such a waiver names what is no longer there; it goes once the removal is
     merged. Everywhere else the name is a slip.
@@ -90,6 +113,25 @@ def waiver_of_nothing(subject: Subject) -> Iterator[Found]:
             near = nearest(named, known)
             help_ = f"did you mean {near}?" if near else "keep it while the removal of that threshold is reviewed, then remove it"
             yield Found(("governance", "waivers", at, "threshold"), f"there is no threshold {named}", help_)
+        elif named is not None and "rule" in waiver and waiver.get("to") != "removed":
+            rules = {name: None for rule in known[named]["rules"] for name in _names(rule)}
+            if waiver["rule"] not in rules and not any(waiver["rule"].startswith(f"{name} ") for name in rules):
+                near = nearest(waiver["rule"], rules)
+                help_ = f"did you mean {near}?" if near else f"there are {', '.join(rules)}"
+                yield Found(("governance", "waivers", at, "rule"), f"{named} has no rule {waiver['rule']}", help_)
+        section = str(waiver.get("field", "governance")).partition(".")[0]
+        if section not in _GUARDING:
+            near = nearest(section, _GUARDING)
+            help_ = f"did you mean {near}?" if near else f"write the path that mlspec prints; it begins with one of {', '.join(_GUARDING)}"
+            yield Found(("governance", "waivers", at, "field"), f"nothing in {section} guards", help_)
+
+
+_GUARDING = ("serving", "monitoring", "datasets", "environments", "platform", "governance")
+"""Sections with fields that guard without a threshold."""
+
+
+def _names(rule: Mapping[str, object]) -> list[str]:
+    return [str(rule[key]) for key in ("name", "metric", "query") if key in rule]
 
 
 @code("MLS-E520", "malformed-retention")
@@ -187,5 +229,5 @@ def other_version_required(project: Project, version: str = __version__) -> Iter
         return
 
 
-CHECKS = (unacceptable_risk, unwaivable_code, waiver_of_nothing, malformed_retention)
+CHECKS = (unacceptable_risk, unwaivable_code, idle_waiver_field, waiver_of_nothing, malformed_retention)
 PROJECT_CHECKS = (malformed_requires, other_version_required)

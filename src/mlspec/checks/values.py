@@ -112,7 +112,7 @@ def _choices(subject: Subject) -> Iterator[tuple[Path, Any, tuple[str, ...]]]:
         for at, rule in enumerate(threshold["rules"]):
             yield ("thresholds", name, "rules", at), rule, ("metric", "query")
     for at, waiver in enumerate((subject.tree.get("governance") or {}).get("waivers") or ()):
-        yield ("governance", "waivers", at), waiver, ("code", "threshold")
+        yield ("governance", "waivers", at), waiver, ("code", "threshold", "field")
 
 
 @code("MLS-E221", "exactly-one-of")
@@ -120,7 +120,7 @@ def exactly_one_of(subject: Subject) -> Iterator[Found]:
     """Where the language gives a choice of keys, exactly one of them must be written.
 
     So it is with the pin of a dataset, the event of a trigger, the range of a searched parameter, metric and query of a rule,
-    code and threshold of a waiver.
+    code, threshold and field of a waiver.
 
     Bad::
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag
 
 from mlspec.spec.model import Model, by_type, optional
-from mlspec.spec.scalars import Date, Image, Label, Line, Name, RepoPath, Scalar, Text
+from mlspec.spec.scalars import Date, Id, Image, Label, Line, Name, RepoPath, Scalar, Text
 
 
 class Owner(Model):
@@ -41,7 +41,11 @@ class Waiver(Model):
     """A dated exception from a gate or a warning."""
 
     code: Line = optional(description="The code that is waived.")
-    threshold: Line = optional(description="The threshold that is waived.")
+    threshold: Line = optional(description="The threshold that may be looser than it was.")
+    field: Line = optional(description="What guards without a threshold and may be looser, like monitoring.api.slo.availability.")
+    rule: Line = optional(description="The rule of the threshold, by its name or what it measures; needed where several become looser.")
+    slice: Id = optional(description="The column by which that rule is sliced, where several rules measure the same.")
+    to: Scalar = optional(description="How loose it may become: a bound, a mode, removed, or what and how, like `window 1h`.")
     reason: Line = Field(description="Why it is right to pass for now.")
     owner: Line = Field(description="Who answers for it.")
     ticket: Line = optional(description="Where the repair is followed up.")

@@ -258,7 +258,7 @@ class PageView(View):
         entry = self._node.governance
         keys = ("reason", "owner", "ticket", "until")
         return (
-            [{"of": spell(waiver.code or waiver.threshold), **{key: spell(waiver[key]) for key in keys}} for waiver in entry.waivers or []]
+            [{"of": _waived(waiver), **{key: spell(waiver[key]) for key in keys}} for waiver in entry.waivers or []]
             if entry
             else []
         )
@@ -270,6 +270,13 @@ class PageView(View):
             {"kind": entry.target.kind, "name": spell(entry.target.name) or "*", "reason": entry.reason}
             for entry in self._node.patches or []
         ]
+
+
+def _waived(waiver: Node) -> str:
+    """Return what a waiver is for: a code, a field or a threshold, with its rule, and how loose it may become."""
+    parts = [spell(waiver.code or waiver.threshold or waiver.field), spell(waiver.rule)]
+    words = [part for part in parts if part] + [f"by {spell(waiver.slice)}"] * (waiver.slice is not None)
+    return " ".join(words) + (f", to {spell(waiver.to)}" if waiver.to is not None else "")
 
 
 def _signature(fields: Node | None) -> str:
