@@ -10,20 +10,12 @@ from hypothesis import strategies as st
 from mlspec.diagnostics import Unable
 from mlspec.location import Mark, SourceText
 from mlspec.plan.environments import settle
-from mlspec.promotion import (
-    Move,
-    View,
-    chain_to,
-    compare,
-    differences,
-    edits_of,
-    fault_of,
-    gates_of,
-    names,
-    onto_file,
-    result_path,
-    strays,
-)
+from mlspec.promotion.evidence import fault_of, gates_of, result_path
+from mlspec.promotion.moves import Move, differences, strays
+from mlspec.promotion.order import chain_to
+from mlspec.promotion.placement import edits_of, onto_file
+from mlspec.promotion.versions import compare, names
+from mlspec.promotion.views import View
 from mlspec.source.amend import ABSENT, amend, same, with_edits
 from mlspec.source.edit import write_flow
 from mlspec.source.reader import read

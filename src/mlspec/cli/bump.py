@@ -205,7 +205,7 @@ def _candidate(version: dict[str, Any]) -> Candidate:
 
 def _write(console: Console, spec: Path, environment: str | None, edits: Sequence[tuple[tuple[str, ...], str]]) -> int:
     from mlspec.cli.editing import Spec, finish, make_draft
-    from mlspec.promotion import over
+    from mlspec.promotion.placement import over
 
     above = ("environments", environment) if environment else ()
     placed: list[tuple[Any, Any]] = [((*above, *over(path)) if environment else path, value) for path, value in edits]

@@ -14,7 +14,7 @@ from mlspec.diagnostics import Diagnostic, Rejected, nearest
 if TYPE_CHECKING:
     from mlspec.cli.console import Console
     from mlspec.compiler import Made
-    from mlspec.promotion import Edit
+    from mlspec.promotion.placement import Edit
     from mlspec.source.extends import Source
 
 
@@ -90,7 +90,7 @@ class Draft:
 
 def make_draft(spec: Spec, edits: Iterable[Edit]) -> Draft:
     """Edit a spec and compile what comes of it; nothing is written. Raises Rejected when it is refused, Unable when it cannot be edited."""
-    from mlspec.promotion import onto_file
+    from mlspec.promotion.placement import onto_file
     from mlspec.source.amend import amend
 
     document = spec.source.documents[0]

@@ -13,7 +13,8 @@ from mlspec.diagnostics import Finding, Rejected, Unable, diagnose, nearest
 
 if TYPE_CHECKING:
     from mlspec.examine import Examined
-    from mlspec.promotion import Promotion, View
+    from mlspec.promotion.versions import Promotion
+    from mlspec.promotion.views import View
 
 
 @click.command(
@@ -43,7 +44,9 @@ def command(console: Console, *, spec: Path, source: str, target: str, only: tup
 
     from mlspec.compiler import show
     from mlspec.examine import examine
-    from mlspec.promotion import View, compare, edits_of
+    from mlspec.promotion.placement import edits_of
+    from mlspec.promotion.versions import compare
+    from mlspec.promotion.views import View
 
     opened = Spec(spec, dry_run=dry_run)
     source, target = known_environment(opened, source), known_environment(opened, target)
@@ -73,7 +76,7 @@ def command(console: Console, *, spec: Path, source: str, target: str, only: tup
 
 
 def _require_order(spec: Spec, source: str, target: str) -> None:
-    from mlspec.promotion import chain_to, skipped_environment
+    from mlspec.promotion.order import chain_to, skipped_environment
 
     after = (spec.tree.get("environments", {}).get(target) or {}).get("after")
     if source == target:
@@ -84,7 +87,7 @@ def _require_order(spec: Spec, source: str, target: str) -> None:
 
 
 def _require_known(only: tuple[str, ...], view: View) -> None:
-    from mlspec.promotion import names
+    from mlspec.promotion.versions import names
 
     known = names(view)
     for name in only:
@@ -96,7 +99,7 @@ def _require_known(only: tuple[str, ...], view: View) -> None:
 
 def hold_still(spec: Spec, after: Examined, environment: str, moves: Any) -> None:
     """Make sure that an edit changes what it was to change, and nothing else. Raises Unable (status 1) when it would."""
-    from mlspec.promotion import strays
+    from mlspec.promotion.moves import strays
 
     found = strays(spec.tree, spec.source.mark, after.source.tree, after.source.mark, environment, moves)
     if found:
@@ -106,7 +109,7 @@ def hold_still(spec: Spec, after: Examined, environment: str, moves: Any) -> Non
 def _judge(spec: Spec, examined: Examined, promotion: Promotion, source: str, *, require_gates: bool) -> list[str]:
     """Return notes of gates without results. Raises Rejected when a model did not pass one."""
     from mlspec.plan.rules import rules_of
-    from mlspec.promotion import fault_of, gate_not_passed, gate_result_missing, gates_of, result_path
+    from mlspec.promotion.evidence import fault_of, gate_not_passed, gate_result_missing, gates_of, result_path
 
     plan = next(plan for plan in examined.plans if plan.environment == source)
     findings: list[Finding] = []

@@ -14,7 +14,9 @@ from mlspec.diagnostics import Rejected, Unable
 from mlspec.location import format_path
 
 if TYPE_CHECKING:
-    from mlspec.promotion import Move, Promotion, View
+    from mlspec.promotion.moves import Move
+    from mlspec.promotion.versions import Promotion
+    from mlspec.promotion.views import View
     from mlspec.repository.clone import Clone
     from mlspec.source.extends import Source
 
@@ -63,7 +65,7 @@ def command(console: Console, *, spec: Path, environment: str, revision: str | N
 
     from mlspec.cli.promote import hold_still
     from mlspec.cli.rehearsal import rehearse
-    from mlspec.promotion import edits_of
+    from mlspec.promotion.placement import edits_of
     from mlspec.repository.clone import open_clone
 
     opened = Spec(spec, dry_run=dry_run)
@@ -95,7 +97,9 @@ def command(console: Console, *, spec: Path, environment: str, revision: str | N
 
 def _to_revision(spec: Spec, clone: Clone, environment: str, revision: str) -> Way:
     """Return the way back to all that an environment was at a commit."""
-    from mlspec.promotion import View, compare, differences
+    from mlspec.promotion.moves import differences
+    from mlspec.promotion.versions import compare
+    from mlspec.promotion.views import View
     from mlspec.repository.clone import resolve
 
     commit = resolve(clone, revision)
@@ -110,7 +114,8 @@ def _to_revision(spec: Spec, clone: Clone, environment: str, revision: str) -> W
 
 def _to_last_versions(spec: Spec, clone: Clone, environment: str) -> Way:
     """Return the way back to the last versions of an environment that were others. Raises Unable (status 1) when there are none."""
-    from mlspec.promotion import View, compare
+    from mlspec.promotion.versions import compare
+    from mlspec.promotion.views import View
 
     now = View(spec.tree, spec.source.mark, environment)
     inputs = [clone.relative(spec.root / path) for path in spec.source.digests]

@@ -56,7 +56,7 @@ def command(console: Console, *, path: str, value: str, spec: FilePath, environm
 def _place(spec: Spec, path: Path, environment: str | None) -> tuple[Path, Path, dict[str, Any]]:
     """Return a path of the file, the path of the same value as an environment sees it, and what that environment sees."""
     from mlspec.plan.environments import settle
-    from mlspec.promotion import over
+    from mlspec.promotion.placement import over
 
     if environment is not None:
         known_environment(spec, environment)
@@ -182,7 +182,7 @@ def _show(value: Any) -> str:
 def _notes(spec: Spec, place: Path, seen: Path, value: Any) -> list[str]:
     """Say where the value comes from when it is a base file, and which environments will not see it."""
     from mlspec.plan.environments import settle
-    from mlspec.promotion import over
+    from mlspec.promotion.placement import over
 
     notes = []
     mark, depth = walk(spec.source.mark, place)
