@@ -196,3 +196,73 @@ def test_what_the_lock_alone_makes_differ(repository, capsys):
     out = run(capsys)[1]
     assert "from lock: live prod/churn-api/version: 2.2.1 → 2.2.0" in out
     assert "and no field of a spec does" in out
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """The specs that were compiled, by name of their folder, one for each time."""
+    from mlspec import compiler
+
+    found = []
+    whole = compiler.compile_specs
+
+    def noting(request):
+        found.extend(path.parent.name for path in request.paths)
+        return whole(request)
+
+    monkeypatch.setattr(compiler, "compile_specs", noting)
+    return found
+
+
+def two(repository, **more):
+    """Commit two projects beside each other, compiled; the second extends a base file."""
+    tree = {**other(), **more}
+    owner = tree.pop("owner")
+    write(repository, {"owner": owner}, "bases/owner.yaml")
+    write(repository, basic(), "churn/mlspec.yaml")
+    write(repository, {**tree, "extends": "../bases/owner.yaml"}, "other/mlspec.yaml")
+    (repository / "mlspec.yaml").unlink()
+    assert main(["compile", "-q"]) == 0
+    commit_all(repository)
+
+
+TOUCHED = [
+    ("nothing", lambda root: None, []),
+    ("one spec", lambda root: write(root, newer(), "churn/mlspec.yaml"), ["churn", "churn"]),
+    ("a base file of one", lambda root: write(root, {"owner": {"team": "b"}}, "bases/owner.yaml"), ["other", "other"]),
+    ("the lock of one", lambda root: (root / "churn/mlspec.lock").unlink(), ["churn", "churn"]),
+    ("a field that no object holds", lambda root: write(root, {**basic(), "description": "seen"}, "churn/mlspec.yaml"), ["churn", "churn"]),
+    ("a new spec", lambda root: write(root, {**newer(), "name": "third"}, "third/mlspec.yaml"), ["third"]),
+    ("a spec that goes", lambda root: (root / "other/mlspec.yaml").unlink(), ["other"]),
+    ("schemas of one's own", lambda root: (root / ".mlspec/crds").mkdir(parents=True), ["churn", "other", "churn", "other"]),
+]
+
+
+@pytest.mark.parametrize(("change", "names"), [row[1:] for row in TOUCHED], ids=[row[0] for row in TOUCHED])
+def test_what_is_the_same_on_both_sides_is_not_compiled(change, names, repository, compiled, capsys):
+    two(repository)
+    compiled.clear()
+    change(repository)
+    assert run(capsys)[0] == 0
+    assert compiled == names
+
+
+def test_a_data_version_that_stands_in_a_file_of_its_own_is_looked_at(repository, compiled, capsys):
+    (repository / "other/data").mkdir(parents=True)
+    (repository / "other/data/people.dvc").write_text("outs:\n- md5: 0123456789abcdef0123456789abcdef\n  path: people\n")
+    people = {"people": {"uri": "s3://data/people.parquet", "version": {"dvc": "data/people.dvc"}, "quality": "clean"}}
+    two(repository, datasets=people)
+    compiled.clear()
+    (repository / "other/data/people.dvc").write_text("outs:\n- md5: 1123456789abcdef0123456789abcdef\n  path: people\n")
+    out = run(capsys)[1]
+    assert compiled == ["other", "other"]
+    assert "1123456789abcdef0123456789abcdef" in out
+
+
+def test_a_lock_that_was_written_for_another_spec_says_nothing_of_what_is_read(repository, compiled, capsys):
+    two(repository)
+    write(repository, newer(), "churn/mlspec.yaml")
+    commit_all(repository)
+    compiled.clear()
+    assert run(capsys)[0] == 0
+    assert compiled == ["churn", "churn"]

@@ -68,7 +68,7 @@ def command(
     def library(project: Any) -> Any:
         return library_of(project, templates)
 
-    with sides(before, after, paths, crds, templates, merge_base=merge_base) as (old, new):
+    with sides(before, after, paths, crds, templates, merge_base=merge_base, touched=not environments) as (old, new):
         for name in environments:
             _check_environment(name, [side for project in (*old.projects.values(), *new.projects.values()) for side in project.plans])
         made = account(old, new, library, environments)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from mlspec.cli.untouched import untouched
 from mlspec.diagnostics import Unable
 
 if TYPE_CHECKING:
@@ -20,10 +22,18 @@ WORKTREE = "worktree"
 
 @contextlib.contextmanager
 def sides(
-    before: str, after: str, paths: Sequence[Path], crds: Path | None, templates: Path | None, *, merge_base: bool = False
+    before: str,
+    after: str,
+    paths: Sequence[Path],
+    crds: Path | None,
+    templates: Path | None,
+    *,
+    merge_base: bool = False,
+    touched: bool = False,
 ) -> Iterator[tuple[Side, Side]]:
     """Hold both sides of a comparison; their files are there as long as they are held.
 
+    ``touched``: specs whose files are the same on both sides are left out of both.
     Raises Unable for a revision that is not there, and (status 2) for a path that neither side has.
     """
     from mlspec.repository.clone import open_clone
@@ -35,11 +45,13 @@ def sides(
     if merge_base:
         before = _fork(clone, before, "HEAD" if after == WORKTREE else after)
     with contextlib.ExitStack() as held:
-        made = [_side(held, clone, revision, names, crds, templates) for revision in (before, after)]
+        one, other = (_open(held, clone, revision, names) for revision in (before, after))
         for name in names:
-            if not any(name in there for _, there in made):
+            if name not in {*one.names, *other.names}:
                 raise Unable(f"neither {before} nor {after} has {name}", "check the path", status=2)
-        yield made[0][0], made[1][0]
+        specs = [_specs(state) for state in (one, other)]
+        alike = untouched(one.root, other.root, specs[0] & specs[1]) if touched else set[str]()
+        yield _compile(one, sorted(specs[0] - alike), crds, templates), _compile(other, sorted(specs[1] - alike), crds, templates)
 
 
 def library_of(project: Project, templates: Path | None) -> object:
@@ -62,17 +74,24 @@ def _fork(clone: Clone, one: str, other: str) -> str:
     return str(found.text)
 
 
-def _side(
-    held: contextlib.ExitStack, clone: Clone, revision: str, names: list[str], crds: Path | None, templates: Path | None
-) -> tuple[Side, list[str]]:
-    """Compile one side; return it, and the paths that it has."""
+class _State(NamedTuple):
+    """A state of the repository, in a folder."""
+
+    label: str
+    commit: str
+    root: Path
+    names: list[str]
+    """The paths that it has of those that were named."""
+
+
+def _open(held: contextlib.ExitStack, clone: Clone, revision: str, names: list[str]) -> _State:
+    """Return the work tree, or a copy of what a compilation of a revision may read."""
     if revision == WORKTREE:
         if clone.root is None:
             from mlspec.repository.troubles import no_work_tree
 
             raise no_work_tree("a bare repository has no work tree", "name a revision: --to main")
-        there = [name for name in names if (clone.root / name).exists()]
-        return _compile(WORKTREE, "", clone.root, there, crds, templates), there
+        return _State(WORKTREE, "", clone.root, [name for name in names if (clone.root / name).exists()])
     from mlspec.cli.rebuilding import revision as copied
     from mlspec.repository.clone import resolve
     from mlspec.repository.trees import paths_below
@@ -81,23 +100,30 @@ def _side(
     copy = held.enter_context(copied(clone, commit))
     there = [name for name in names if paths_below(copy.entries, name)]
     copy.bring([name for name in there if name != "."])
-    side = _compile(revision, commit, copy.folder, there, crds, templates)
-    return side, there
+    return _State(revision, commit, copy.folder, there)
 
 
-def _compile(label: str, commit: str, root: Path, names: list[str], crds: Path | None, templates: Path | None) -> Side:
+def _specs(state: _State) -> set[str]:
+    """Return the paths of a state's specs, from its root."""
+    from mlspec.source.files import find_specs
+
+    root = os.path.abspath(state.root)  # noqa: PTH100
+    return {os.path.relpath(os.path.abspath(spec), root) for spec in find_specs([state.root / name for name in state.names])}  # noqa: PTH100
+
+
+def _compile(state: _State, specs: list[str], crds: Path | None, templates: Path | None) -> Side:
     from mlspec.changes.edits import from_root
     from mlspec.changes.side import Project, Side
     from mlspec.compiler import Request, compile_specs, show
 
-    if not names:
-        return Side(label, commit, {})
-    base = Path.cwd()
-    outcome = compile_specs(Request(paths=tuple(root / name for name in names), crds=crds, templates=templates, keep=True))
+    if not specs:
+        return Side(state.label, state.commit, {})
+    base, root = Path.cwd(), state.root
+    outcome = compile_specs(Request(paths=tuple(root / spec for spec in specs), crds=crds, templates=templates, keep=True))
     projects = {compiled.name: Project(compiled, base, _digests(compiled.template_folders)) for compiled in outcome.projects}
     compiled = {show(project.spec) for project in outcome.projects}
     refused = tuple(from_root(file, base, root) for file in outcome.files if file not in compiled)
-    return Side(label, commit, projects, tuple(_placed(one, base, root) for one in outcome.diagnostics), refused)
+    return Side(state.label, state.commit, projects, tuple(_placed(one, base, root) for one in outcome.diagnostics), refused)
 
 
 def _placed(diagnostic: Diagnostic, base: Path, root: Path) -> Diagnostic:
