@@ -12,6 +12,8 @@ from mlspec.repository import troubles
 from mlspec.repository.git import Git
 
 _HEADS = "refs/heads/"
+_NO_NAME = re.compile(r"[<>\x00-\x1f\x7f]")
+"""Letters that end a name in a commit."""
 
 
 class Clone(NamedTuple):
@@ -91,7 +93,7 @@ def resolve(clone: Clone, revision: str) -> str:
 def is_ancestor(clone: Clone, older: str, newer: str) -> bool:
     """Tell whether one commit is the other, or lies in its history as far as this clone has it. Raises Unable when that is damaged."""
     found = clone.git.attempt("merge-base", "--is-ancestor", older, newer)
-    if found.status > 1:
+    if found.status > 1 or (found.status and "error: " in found.error):  # a hole in the history is no "no"
         raise clone.git.explain(found.error, "merge-base")
     return found.status == 0
 
@@ -153,8 +155,11 @@ def identity(clone: Clone, name: str | None, email: str | None) -> dict[str, str
     """
     given = {"NAME": name, "EMAIL": email}
     for word, value in given.items():
-        if value is not None and (not value.strip() or re.search(r"[<>\x00-\x1f\x7f]", value)):
+        if value is not None and (not value.strip() or _NO_NAME.search(value)):
             raise troubles.commit_text(f"{value!a} cannot stand in a commit as the author's {word.lower()}", "leave out <, > and line ends")
+    for key in (f"GIT_{who}_{word}" for who in ("AUTHOR", "COMMITTER") for word in given):
+        if _NO_NAME.search(os.environ.get(key, "")):  # git would leave these letters out, and say nothing
+            raise troubles.commit_text(f"{key} is {os.environ[key]!a}, which cannot stand in a commit", "leave out <, > and line ends")
     set_ = {f"GIT_{who}_{word}": value for who in ("AUTHOR", "COMMITTER") for word, value in given.items() if value is not None}
     author = {key: value for key in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL") if (value := set_.get(key) or os.environ.get(key))}
     for key, value in author.items():

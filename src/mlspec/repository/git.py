@@ -28,7 +28,8 @@ _NO_CREDENTIALS = re.compile(
     r"could not read (Username|Password)|terminal prompts disabled|Authentication failed|Permission denied \(|HTTP 40[13]"
 )
 _NO_REMOTE = re.compile(
-    r"Could not resolve host|unable to access|Could not read from remote|does not appear to be a git|Connection (refused|timed)"
+    r"transport '.*' not allowed|Could not resolve host|unable to access|Could not read from remote|does not appear to be a git|"
+    r"Connection (refused|timed)"
 )
 
 _DAMAGED = re.compile(
@@ -38,6 +39,8 @@ _DAMAGED = re.compile(
 )
 _PROGRAMS = r"^(core\.sshcommand|credential(\..*)?\.helper|remote\..*\.(uploadpack|receivepack))$"
 """What a configuration names to run on the way to a remote."""
+_DISTANT = frozenset({"fetch", "ls-remote", "push"})
+"""Commands that speak to a remote; remotes.py tells them what to run there, whatever a configuration says."""
 
 _CONFIGURATION = (
     # Nothing of the repository's runs: hooks, monitors, filters, other transports, signers, maintenance.
@@ -107,7 +110,7 @@ class Result(NamedTuple):
 class Git:
     """Git, standing in one folder."""
 
-    __slots__ = ("_environment", "_settings", "folder", "ignored")
+    __slots__ = ("_environment", "_local", "_settings", "folder", "ignored")
 
     def __init__(self, folder: Path, settings: tuple[tuple[str, str], ...] = (), ignored: tuple[str, ...] = ()) -> None:
         self.folder = folder
@@ -115,6 +118,7 @@ class Git:
         """Keys of the repository's own configuration that say what to run, and are not heeded (see ``guard``)."""
         self._environment = _environment()
         self._settings = (*_CONFIGURATION, *settings)
+        self._local: dict[str, str] = {}
 
     def guard(self, folder: Path) -> Git:
         """Return git in another folder of this repository, which runs nothing that the repository's own configuration names.
@@ -136,10 +140,12 @@ class Git:
             settings.append(("credential.helper", ""))
             settings += [(key, value) for key, value in theirs if key.startswith("credential.") and "=" not in key]
             ignored.append("credential.helper")
-        for key in own:
-            if key.endswith("pack") and "=" not in key:
-                settings.append((key, f"git-{key.rpartition('.')[2].removesuffix('pack')}-pack"))
-        return Git(folder, tuple(settings), tuple(ignored))
+        guarded = Git(folder, tuple(settings), tuple(ignored))
+        if any(key.endswith("uploadpack") for key in own):
+            # The first value counts, so none can be laid over it; a partial clone would run it wherever an object is missing.
+            guarded._environment["GIT_NO_LAZY_FETCH"] = "1"
+            guarded._local = {"GIT_ALLOW_PROTOCOL": "none"}
+        return guarded
 
     def run(
         self,
@@ -171,7 +177,7 @@ class Git:
             process = subprocess.Popen(
                 line,
                 cwd=self.folder,
-                env={**self._environment, **(variables or {})},
+                env={**self._environment, **({} if arguments[0] in _DISTANT else self._local), **(variables or {})},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -196,6 +202,8 @@ def explain(said: str, command: str, ignored: tuple[str, ...] = ()) -> Unable:
     """Return what a failure of git means, and what to do about it. ``ignored`` are settings that might have helped."""
     lines = [line.strip() for line in redacted(said).splitlines() if line.strip()]
     last = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "it said nothing")
+    if last.endswith("Could not read from remote repository.") and lines.index(last):
+        last = lines[lines.index(last) - 1]  # what ssh said, or the other end
     last = last.removeprefix("fatal: ").removeprefix("error: ")
     if "dubious ownership" in said:
         found = re.search(r"dubious ownership in repository at '(.*?)'", said)

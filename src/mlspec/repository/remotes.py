@@ -9,6 +9,8 @@ from mlspec.repository import troubles
 from mlspec.repository.clone import Clone
 from mlspec.repository.git import REMOTE_S, redacted
 
+_UPLOAD, _RECEIVE = "--upload-pack=git-upload-pack", "--receive-pack=git-receive-pack"
+"""What runs at the other end; a repository's configuration could name anything else, and on a disk that end is here."""
 _LOST_RACE = re.compile(
     r"\[rejected\]|stale info|fetch first|non-fast-forward|cannot lock ref|failed to update ref|incorrect old value|already exists|"
     r"failed to lock|reference broken|is at [0-9a-f]+ but expected",
@@ -32,12 +34,12 @@ def tips(clone: Clone, remote: str, refs: Sequence[str]) -> list[str | None]:
     Raises Unable when the remote cannot be reached.
     """
     for _ in range(5):
-        said = clone.git.run("ls-remote", "--refs", "--end-of-options", remote, *refs, seconds=REMOTE_S).text
+        said = clone.git.run("ls-remote", _UPLOAD, "--refs", "--end-of-options", remote, *refs, seconds=REMOTE_S).text
         there = {ref: name for name, _, ref in (line.partition("\t") for line in said.split("\n")) if ref in refs}
         missing = [ref for ref, name in there.items() if not _is_whole(clone, name)]
         if not missing:
             return [there.get(ref) for ref in refs]
-        options = ("--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules", "--refmap=", "--quiet")
+        options = (_UPLOAD, "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules", "--refmap=", "--quiet")
         done = clone.git.attempt("fetch", *options, "--end-of-options", remote, *missing, seconds=REMOTE_S)
         # A branch that went away or moved in between, or another fetch in this clone, is no reason to give up.
         if done.status and not re.search(r"couldn't find remote ref|\.lock|not our ref", done.error):
@@ -61,7 +63,7 @@ def push(clone: Clone, remote: str, commit: str, ref: str, old: str | None) -> b
     The lease forces nothing: the commit is always a descendant of ``old``. It is stricter than a plain push, which would
     bring back what somebody has just taken off the branch. Raises Unable when the remote refuses for another reason.
     """
-    options = ("--porcelain", "--no-verify", "--no-recurse-submodules", "--no-signed", "--no-follow-tags")
+    options = (_RECEIVE, "--porcelain", "--no-verify", "--no-recurse-submodules", "--no-signed", "--no-follow-tags")
     lease = f"--force-with-lease={ref}:{old or ''}"
     done = clone.git.attempt("push", *options, lease, "--end-of-options", remote, f"{commit}:{ref}", seconds=REMOTE_S)
     if done.status == 0:
