@@ -173,9 +173,6 @@ def finish_merge(given: Sequence[Path], *, overwrite_edits: bool, crds: Path | N
     made = publications(outcome.projects, None, overwrite_edits=overwrite_edits)
     adopted = [_adopt(publication, index, blobs, known, overwrite_edits=overwrite_edits) for publication in made]
     for publication in adopted:
-        for output in publication.outputs:
-            if output.old:  # the writer takes a lock that changed since it was read for another run's
-                _put_lock(Path(publication.root), output.lock_path, emit_lock(output.old))
         report = write(publication)
         created, removed = {*report.created, *report.updated}, set(report.removed)
         number += len(created) + len(removed)
@@ -232,14 +229,6 @@ def _mend_locks(root: Path, index: Index, blobs: Mapping[str, bytes]) -> None:
         replace(root, file, merged, data)
         if conflicts:
             parse_lock(merged, path)  # refuses, at the line of the conflict
-
-
-def _put_lock(root: Path, path: str, data: bytes) -> None:
-    from mlspec.writers.replacement import replace
-
-    was = (root / path).read_bytes()
-    if was != data:
-        replace(root, root / path, data, was)
 
 
 def _unlike(publication: Publication, index: Index, algorithm: str) -> set[str]:
@@ -328,7 +317,7 @@ def _adopt(
             if data is not None and (stages is not None or digest(data) in known):
                 files[path] = digest(data)
         old = output.old
-        outputs.append(output._replace(old=_with_files(old, files)) if old else output)
+        outputs.append(output._replace(old=_with_files(old, files), there=emit_lock(old)) if old else output)
     if edited:
         raise Rejected(at_paths(edited_output, edited))
     return publication._replace(outputs=outputs)

@@ -94,8 +94,8 @@ def _root(path: str) -> Iterator[None]:
 
 
 def _unable(error: OSError) -> Unable:
-    where = f" ({os.fsdecode(error.filename)})" if isinstance(error.filename, str | bytes) else ""
-    message = f"the output cannot be written: {error.strerror}{where}"
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the output"
+    message = f"{where} cannot be written: {error.strerror}"
     return Unable(message, "nothing was changed; make room or rights for it, then run again")
 
 

@@ -129,22 +129,26 @@ def _read_on(handle: int, data: bytes) -> bytes:
     return b"".join(parts)
 
 
-def create(folder: int, name: str, data: bytes, mode: int = 0, *, durable: bool = False) -> None:
+def create(folder: int, name: str, data: bytes, mode: int = 0, *, path: str = "", durable: bool = False) -> None:
     """Write a new file into an open folder. With a ``mode`` it gets just that; without, what the umask leaves of 0644.
 
-    A ``durable`` one is on the disk, and not just on its way there, when this returns.
+    A ``durable`` one is on the disk, and not just on its way there, when this returns. Raises OSError, which names the ``path``.
     """
-    handle = os.open(name, _OPEN_NEW, FILE_MODE, dir_fd=folder)
     try:
-        at = os.write(handle, data) if data else 0
-        while at < len(data):
-            at += os.write(handle, memoryview(data)[at:])
-        if mode:
-            os.fchmod(handle, mode)
-        if durable:
-            os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(name, _OPEN_NEW, FILE_MODE, dir_fd=folder)
+        try:
+            at = os.write(handle, data) if data else 0
+            while at < len(data):
+                at += os.write(handle, memoryview(data)[at:])
+            if mode:
+                os.fchmod(handle, mode)
+            if durable:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        error.filename = path or name
+        raise
 
 
 def create_at_once(folder: int, name: str, data: bytes) -> None:
@@ -164,16 +168,20 @@ def create_at_once(folder: int, name: str, data: bytes) -> None:
         os.close(handle)
 
 
-def create_folder(folder: int, name: str, mode: int = 0) -> int:
-    """Make a folder in an open folder and return its handle, which the caller closes."""
-    os.mkdir(name, FOLDER_MODE, dir_fd=folder)
+def create_folder(folder: int, name: str, mode: int = 0, path: str = "") -> int:
+    """Make a folder in an open folder and return its handle, which the caller closes. Raises OSError, which names the ``path``."""
     try:
-        if mode:
-            # Before it is opened: a strict umask may have left no right to do that.
-            os.chmod(name, mode, dir_fd=folder)
-        return os.open(name, _OPEN_FOLDER, dir_fd=folder)
-    except BaseException:
-        os.rmdir(name, dir_fd=folder)
+        os.mkdir(name, FOLDER_MODE, dir_fd=folder)
+        try:
+            if mode:
+                # Before it is opened: a strict umask may have left no right to do that.
+                os.chmod(name, mode, dir_fd=folder)
+            return os.open(name, _OPEN_FOLDER, dir_fd=folder)
+        except BaseException:
+            os.rmdir(name, dir_fd=folder)
+            raise
+    except OSError as error:
+        error.filename = path or name
         raise
 
 

@@ -49,8 +49,10 @@ class Staging:
             os.mkdir("probe", FOLDER_MODE, dir_fd=self.handle)
             self.odd_umask = stat.S_IMODE(os.stat("probe", dir_fd=self.handle).st_mode) != FOLDER_MODE
             os.rmdir("probe", dir_fd=self.handle)
-        except BaseException:
+        except BaseException as error:
             self.discard()
+            if isinstance(error, OSError):
+                error.filename = STAGING
             raise
 
     def slot(self) -> str:
@@ -136,6 +138,14 @@ def _finish(root: int, handle: int, steps: Sequence[Step]) -> None:
 
 
 def _do(folders: Folders, staging: int, step: Step) -> None:
+    try:
+        _carry_step_out(folders, staging, step)
+    except OSError as error:
+        error.filename = step.path
+        raise
+
+
+def _carry_step_out(folders: Folders, staging: int, step: Step) -> None:
     above, _, name = step.path.rpartition("/")
     parent = folders.get(above)
     if step.verb == "place":
@@ -213,7 +223,7 @@ def _write_journal(staging: Staging, steps: Sequence[Step]) -> None:
     """Write the journal under another name first: it is there wholly, or not at all."""
     lines = [f"{_FORMAT} {os.fstat(staging.handle).st_ino}"]
     lines += [f"{step.verb} {step.slot} {step.inode} {step.path}" for step in steps]
-    create(staging.handle, JOURNAL + ".new", "\n".join(lines).encode("utf-8", "surrogateescape"))
+    create(staging.handle, JOURNAL + ".new", "\n".join(lines).encode("utf-8", "surrogateescape"), path=f"{STAGING}/{JOURNAL}")
     os.rename(JOURNAL + ".new", JOURNAL, src_dir_fd=staging.handle, dst_dir_fd=staging.handle)
 
 

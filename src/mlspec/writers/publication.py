@@ -24,6 +24,8 @@ class Output(NamedTuple):
     """The new lock; None removes it with all that it owns."""
     old: Lock | None = None
     """The lock that this compilation began with."""
+    there: bytes | None = None
+    """The bytes that lie in the lock's place now, where they are not those of the ``old`` one (after a merge)."""
 
 
 class Publication(NamedTuple):

@@ -130,14 +130,14 @@ class _Laying:
             if was & 0o700 != 0o700:
                 raise _CannotLink
             mode = was if was != FOLDER_MODE else mode
-        handle = create_folder(parent, name, mode)
+        handle = create_folder(parent, name, mode, path)
         try:
             pending = dict(self.here.get(path, {}))
             if old is not None:
                 self._carry_over(handle, path, old, pending)
             for below, file in pending.items():
                 if file:
-                    create(handle, below, self.found.wanted[file], self.file_mode)
+                    create(handle, below, self.found.wanted[file], self.file_mode, path=file)
                 else:
                     self._folder(handle, below, f"{path}/{below}", None)
             return os.fstat(handle).st_ino
@@ -169,13 +169,14 @@ class _Laying:
                 except OSError as error:
                     if error.errno in _NO_LINKS:
                         raise _CannotLink from None
+                    error.filename = full
                     raise
 
     def _file(self, change: Change, data: bytes) -> list[Step]:
         slot = self.staging.slot()
         if change.kind in GONE:
             return [Step("take", change.path, slot)]
-        create(self.staging.handle, slot, data, self.file_mode)
+        create(self.staging.handle, slot, data, self.file_mode, path=change.path)
         if change.kind == "missing":
             return [Step("place", change.path, slot)]
         return self._replace(change.path, slot, self.staging.inode(slot))

@@ -242,7 +242,8 @@ class _Look:
             handle = self.disk.find(above)
             content = None if handle is None else read(handle, name, output.lock_path)
             found = content and content.data
-            if found != (output.old and emit_lock(output.old)):
+            expected = output.there if output.there is not None else output.old and emit_lock(output.old)
+            if found != expected:
                 raise Unable(f"{output.lock_path} changed while mlspec compiled", "run again", status=4)
             if found == output.lock:
                 continue
