@@ -227,7 +227,7 @@ def two(repository, **more):
 
 
 TOUCHED = [
-    ("nothing", lambda root: None, []),
+    ("nothing", lambda _: None, []),
     ("one spec", lambda root: write(root, newer(), "churn/mlspec.yaml"), ["churn", "churn"]),
     ("a base file of one", lambda root: write(root, {"owner": {"team": "b"}}, "bases/owner.yaml"), ["other", "other"]),
     ("the lock of one", lambda root: (root / "churn/mlspec.lock").unlink(), ["churn", "churn"]),
