@@ -127,10 +127,10 @@ def _find_place(order: Order) -> Place:
     """Settle clone and branches. Raises Unable for what cannot be."""
     clone = clones.open_clone(order.paths[0] if order.paths else Path())
     current = clones.checked_out(clone)
-    source = order.source or current or (None if order.propose else order.target)
+    source = next((name for name in (order.source, current, None if order.propose else order.target) if name is not None), None)
     if source is None:
         raise troubles.detached_head()
-    target = f"{OWN}{source}" if order.propose else order.target or source
+    target = f"{OWN}{source}" if order.propose else (source if order.target is None else order.target)
     if order.remote:
         remotes.address(clone, order.remote)
     return Place(clone, clones.ref_of(clone, source), clones.ref_of(clone, target), order.remote)

@@ -149,7 +149,7 @@ def _branch(paths: tuple[Path, ...], source: str | None, remote: str | None) -> 
     from mlspec.repository import remotes, troubles
 
     clone = clones.open_clone(paths[0] if paths else Path())
-    branch = source or clones.checked_out(clone)
+    branch = clones.checked_out(clone) if source is None else source
     if branch is None:
         raise troubles.detached_head()
     ref = clones.ref_of(clone, branch)

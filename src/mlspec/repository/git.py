@@ -228,7 +228,7 @@ def redacted(text: str) -> str:
 @cache
 def _binary() -> str:
     """Return the path of git. Raises Unable when there is none, or one that is too old."""
-    found = shutil.which("git")
+    found = shutil.which("git", path=_path())
     if found is None:
         raise troubles.no_git("git is not on the PATH", f"install git {'.'.join(map(str, OLDEST))} or newer")
     try:
@@ -249,7 +249,12 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("GIT_") or (name in _KEPT and value) or name.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))
     }
-    return {**kept, **_SET}
+    return {**kept, **_SET, "PATH": _path()}
+
+
+def _path() -> str:
+    """Return the PATH without its relative folders: the repository in which git stands is no place for programs."""
+    return os.pathsep.join(folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder.startswith(os.sep))
 
 
 def _converse(process: subprocess.Popen[bytes], data: bytes, seconds: float, command: str) -> tuple[bytes, bytes]:

@@ -36,6 +36,19 @@ def index_to_change(clone: Clone) -> Iterator[dict[str, str] | None]:
             copy.replace(index)
 
 
+def without_filters(clone: Clone) -> dict[str, str]:
+    """Return variables that switch all filters off: whoever writes an index, git has it look at files that were changed just now.
+
+    Without its filter such a file counts as one to look at again, which the next git status does.
+    """
+    names = os.fsdecode(clone.git.attempt("config", "-z", "--name-only", "--get-regexp", r"^filter\.").out).split("\0")
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    variables: dict[str, str] = {}
+    for number, name in enumerate(sorted(set(filter(None, names))), first):
+        variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": "false" if name.endswith(".required") else ""}
+    return {**variables, "GIT_CONFIG_COUNT": str(first + len(variables) // 2)}
+
+
 def release_index(clone: Clone) -> None:
     """Take away the lock of the index that a killed run has left; that of anybody else stays."""
     if (clone.folder / _MARK).exists():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mlspec.repository import troubles
 from mlspec.repository.clone import Clone
-from mlspec.repository.indexes import index_to_change
+from mlspec.repository.indexes import index_to_change, without_filters
 from mlspec.repository.trees import FILE
 
 BASE, OURS, THEIRS = 1, 2, 3
@@ -53,7 +53,8 @@ def settle(clone: Clone, there: Sequence[str], gone: Iterable[str]) -> None:
     with index_to_change(clone) as index:
         if index is None:
             raise troubles.lost_race("another git is working on the index", "wait for it to end, then run again")
-        done = clone.git.attempt("update-index", "-z", "--index-info", input=os.fsencode("".join(lines)), variables=index)
+        quiet = {**index, **without_filters(clone)}
+        done = clone.git.attempt("update-index", "-z", "--index-info", input=os.fsencode("".join(lines)), variables=quiet)
         if done.status:
             raise clone.git.explain(done.error, "update-index")
 

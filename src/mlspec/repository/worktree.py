@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mlspec.repository import troubles
 from mlspec.repository.clone import Clone, find_commit, is_ancestor
-from mlspec.repository.indexes import index_to_change, release_index
+from mlspec.repository.indexes import index_to_change, release_index, without_filters
 from mlspec.repository.trees import EXECUTABLE, FILE, Entry, list_tree, read_objects
 
 _JOURNAL = "mlspec-commit"
@@ -131,7 +131,7 @@ def _write_index(clone: Clone, paths: Sequence[str], after: Mapping[str, Entry],
     for path in paths:
         entry = after.get(path)
         lines.append(f"{entry.mode} {entry.object}\t{path}\0" if entry else f"0 {absent}\t{path}\0")
-    quiet = _without_filters(clone)
+    quiet = without_filters(clone)
     with index_to_change(clone) as index:
         if index is None:
             return False
@@ -142,19 +142,6 @@ def _write_index(clone: Clone, paths: Sequence[str], after: Mapping[str, Entry],
         if kept:
             clone.git.attempt("update-index", "-z", "--skip-worktree", "--stdin", input=os.fsencode(kept), variables=quiet | index)
     return True
-
-
-def _without_filters(clone: Clone) -> dict[str, str]:
-    """Return variables that switch all filters off: whoever writes an index, git has it look at files that were changed just now.
-
-    Without its filter such a file counts as one to look at again, which the next git status does.
-    """
-    names = os.fsdecode(clone.git.attempt("config", "-z", "--name-only", "--get-regexp", r"^filter\.").out).split("\0")
-    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    variables: dict[str, str] = {}
-    for number, name in enumerate(sorted(set(filter(None, names))), first):
-        variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": "false" if name.endswith(".required") else ""}
-    return {**variables, "GIT_CONFIG_COUNT": str(first + len(variables) // 2)}
 
 
 def _renew(root: Path, path: str, before: Mapping[str, Entry], after: Mapping[str, Entry], contents: Mapping[str, bytes]) -> bool:
