@@ -90,14 +90,21 @@ class Draft:
 
 def make_draft(spec: Spec, edits: Iterable[Edit]) -> Draft:
     """Edit a spec and compile what comes of it; nothing is written. Raises Rejected when it is refused, Unable when it cannot be edited."""
+    return judge(spec, edited(spec.data, spec.source, edits, spec.shown))
+
+
+def judge(spec: Spec, data: bytes) -> Draft:
+    """Compile what a spec is to become; nothing is written. Raises Rejected when it is refused."""
+    return Draft(spec, data, *_compile(spec, data))
+
+
+def edited(data: bytes, source: Source, edits: Iterable[Edit], shown: str) -> bytes:
+    """Return a spec's file with edits of the whole spec, base files included. Raises Unable when it cannot be edited."""
     from mlspec.promotion.placement import onto_file
     from mlspec.source.amend import amend
 
-    document = spec.source.documents[0]
-    text = spec.data.decode("utf-8", "surrogatepass")
-    edited = amend(text, onto_file(document.tree, spec.tree, tuple(edits)), spec.shown)
-    data = edited.encode("utf-8", "surrogatepass")
-    return Draft(spec, data, *_compile(spec, data))
+    text = amend(data.decode("utf-8", "surrogatepass"), onto_file(source.documents[0].tree, source.tree, tuple(edits)), shown)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _compile(spec: Spec, data: bytes) -> tuple[Made, list[Diagnostic]]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from mlspec.cli.console import Console, examples, reporting
-from mlspec.cli.editing import Spec, finish, known_environment, make_draft, spec_argument
+from mlspec.cli.editing import Spec, finish, judge, known_environment, make_draft, spec_argument
 from mlspec.diagnostics import Rejected, Unable
 from mlspec.location import format_path
 
 if TYPE_CHECKING:
+    from mlspec.diagnostics import Diagnostic
     from mlspec.promotion.moves import Move
     from mlspec.promotion.versions import Promotion
     from mlspec.promotion.views import View
@@ -26,6 +27,13 @@ _FIXED = ("apiVersion", "name", "owner", "output", "templates", "requires", "env
 """What an environment has in common with the others, or what places it; no rollback of one environment brings it back."""
 
 
+class Old(NamedTuple):
+    """A spec as it was at a commit, and the bytes of its file."""
+
+    source: Source
+    data: bytes
+
+
 class Way(NamedTuple):
     """The way back: from what is now to what was at a commit."""
 
@@ -35,6 +43,7 @@ class Way(NamedTuple):
     moves: tuple[Move, ...]
     then: View
     now: View
+    old: Old
 
 
 @click.command(
@@ -77,7 +86,8 @@ def command(console: Console, *, spec: Path, environment: str, revision: str | N
         console.say(f"nothing to do: {environment} is what it was at {way.commit[:12]}")
         return 0
     lines = [f"back to {way.commit[:12]} {way.title}".rstrip(), *_sentences(way, environment)]
-    draft = make_draft(opened, edits_of(opened.tree, environment, way.moves))
+    as_it_was = _is_undone(opened, way, environment)
+    draft = judge(opened, way.old.data) if as_it_was else make_draft(opened, edits_of(opened.tree, environment, way.moves))
     hold_still(opened, draft.made.examined, environment, way.moves)
     found = list(rehearse(opened, way, draft.made, environment))
     stops = any(diagnostic.severity == "error" for diagnostic in found)
@@ -103,13 +113,13 @@ def _to_revision(spec: Spec, clone: Clone, environment: str, revision: str) -> W
     from mlspec.repository.clone import resolve
 
     commit = resolve(clone, revision)
-    source = _source_at(spec, clone, commit)
-    if source is None or environment not in _names(source):
-        what = f"no environment {environment}" if source else f"no {clone.relative(spec.file)}"
-        raise Unable(f"the commit {commit[:12]} has {what}", "name another commit with --to", status=1)
-    then, now = (View(one.tree, one.mark, environment) for one in (source, spec.source))
+    known = _at(spec, clone, commit)
+    if isinstance(known, str) or environment not in _names(known.source):
+        why = known if isinstance(known, str) else f"it has no environment {environment}"
+        raise Unable(f"nothing can go back to the commit {commit[:12]}: {why}", "name another commit with --to", status=1)
+    then, now = (View(one.tree, one.mark, environment) for one in (known.source, spec.source))
     old, new = ({key: value for key, value in view.written.items() if key not in _FIXED} for view in (then, now))
-    return Way(commit, _title(clone, commit), compare(then, now), tuple(differences(new, old)), then, now)
+    return Way(commit, _title(clone, commit), compare(then, now), tuple(differences(new, old)), then, now, known)
 
 
 def _to_last_versions(spec: Spec, clone: Clone, environment: str) -> Way:
@@ -122,33 +132,57 @@ def _to_last_versions(spec: Spec, clone: Clone, environment: str) -> Way:
     listed = clone.git.attempt("rev-list", f"--max-count={SEARCHED}", "--first-parent", "HEAD", "--", *inputs)
     commits = listed.text.split() if listed.status == 0 else []
     for commit in commits:
-        source = _source_at(spec, clone, commit)
-        if source is None or environment not in _names(source):
+        known = _at(spec, clone, commit)
+        if isinstance(known, str) or environment not in _names(known.source):
             continue
-        then = View(source.tree, source.mark, environment)
+        then = View(known.source.tree, known.source.mark, environment)
         promotion = compare(then, now)
         if promotion.moves:
-            return Way(commit, _title(clone, commit), promotion, promotion.moves, then, now)
+            return Way(commit, _title(clone, commit), promotion, promotion.moves, then, now, known)
     where = "this clone is shallow: git fetch --unshallow" if clone.shallow else "name a commit with --to"
     raise Unable(f"no earlier commit of {spec.shown} has other versions in {environment}", where, status=1)
 
 
-def _source_at(spec: Spec, clone: Clone, commit: str) -> Source | None:
-    """Return what a spec said at a commit; None where it was not there, or said nothing that can be read."""
+def _at(spec: Spec, clone: Clone, commit: str) -> Old | str:
+    """Return a spec as it was at a commit; a text, why not, where it was not there or said nothing that this mlspec can read."""
     from mlspec.cli.rebuilding import revision
     from mlspec.compiler import show
+    from mlspec.diagnostics import diagnose
     from mlspec.source.extends import load
+    from mlspec.source.files import read_file
     from mlspec.spec.parse import parse
 
     name = clone.relative(spec.file)
     with revision(clone, commit) as copy:
         if name not in copy.entries:
-            return None
+            return f"it has no {name}"
         try:
             source = load(copy.folder / name, copy.folder, show)
-        except Rejected:
-            return None
-        return None if parse(source.tree) else source
+        except Rejected as rejected:
+            return _refused(name, rejected.diagnostics[0])
+        found = parse(source.tree)
+        return _refused(name, diagnose(found[0], source.mark)) if found else Old(source, read_file(copy.folder / name, name))
+
+
+def _refused(name: str, diagnostic: Diagnostic) -> str:
+    return f"{name} cannot be read as it was: {diagnostic.code} {diagnostic.message}"
+
+
+def _is_undone(spec: Spec, way: Way, environment: str) -> bool:
+    """Tell whether the file is what an edit of one environment made of the old file: then the old file is the way back, to the byte."""
+    from mlspec.cli.editing import edited
+    from mlspec.promotion.placement import edits_of
+
+    source, data = way.old
+    old, new = (dict(one.digests) for one in (source, spec.source))
+    main = spec.file.resolve().relative_to(spec.root.resolve()).as_posix()
+    if {key: value for key, value in old.items() if key != main} != {key: value for key, value in new.items() if key != main}:
+        return False
+    there = [move._replace(before=move.after, after=move.before) for move in way.moves]
+    try:
+        return edited(data, source, edits_of(source.tree, environment, there), spec.shown) == spec.data
+    except Unable:
+        return False
 
 
 def _names(source: Source) -> tuple[str, ...]:

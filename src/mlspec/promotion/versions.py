@@ -91,7 +91,7 @@ def compare(source: View, target: View, only: Iterable[str] = ()) -> Promotion:
         now = target.moved(_merged(move for unit in found.values() for move in unit.moves))
     promotion = Promotion(tuple(found.values()), tuple(dict.fromkeys(notes)))
     followers = list(_followers(target, promotion))
-    clashes = [format_path(path) for path, _ in followers if chosen and _is_version(path)]
+    clashes = [format_path(path) for path, _ in followers if chosen and _is_version(path) and path[1] not in chosen]
     notes = [*notes, *(f"{format_path(path)} refers to vars.{name}, and follows it" for path, name in followers if not _is_version(path))]
     return promotion._replace(notes=tuple(dict.fromkeys(notes)), clashes=tuple(clashes))
 
