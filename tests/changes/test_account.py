@@ -231,6 +231,16 @@ def test_an_object_that_argo_cd_replaces_is_made_anew():
     assert [one.kind for one in effects_of(differences(old, new), old, new)] == ["replaced"]
 
 
+def test_a_version_that_goes_is_not_the_endpoint():
+    labels = {"labels": {"app.kubernetes.io/name": "a"}}
+    service = ("InferenceService", "serving.kserve.io/v1beta1", {})
+    stable, canary = (objects(item(*service, name, **labels)) for name in ("a", "a-canary"))
+    (gone,) = effects_of(differences({**stable, **canary}, stable), {**stable, **canary}, stable)
+    assert (gone.text, gone.grave) == ("is deleted: other versions of the endpoint answer in its place", False)
+    (last,) = effects_of(differences(stable, {}), stable, {})
+    assert (last.text, last.grave) == ("is deleted: the endpoint stops answering", True)
+
+
 def test_totals_count_replicas_scalers_and_jobs():
     pod = {"containers": [{"resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"nvidia.com/gpu": 1}}}]}
     found = totals_of(

@@ -194,7 +194,7 @@ def test_what_the_lock_alone_makes_differ(repository, capsys):
     lock.write_text(lock.read_text().replace('"prod/churn-api/version": "2.2.1"', '"prod/churn-api/version": "2.2.0"'))
     capsys.readouterr()
     out = run(capsys)[1]
-    assert "from lock: live prod/churn-api/version: 2.2.1 → 2.2.0" in out
+    assert "from lock: prod/churn-api serves 2.2.1, canary 2.3.0 at step 1 → 2.2.0, canary 2.3.0 at step 1" in out
     assert "and no field of a spec does" in out
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from mlspec.changes.edits import Edit, behind, related
 from mlspec.changes.objects import ObjectChange
+from mlspec.changes.sentences import live_words
 from mlspec.changes.side import Project
 from mlspec.changes.trials import Trials
 from mlspec.changes.values import ABSENT, Change, compare
@@ -224,7 +225,8 @@ class Tracer:
         if self._before is None or self._after is None:
             return []
         old, new = self._before.plans.get(environment), self._after.plans.get(environment)
-        live = compare(dict(old.live) if old else {}, dict(new.live) if new else {})
+        was, is_ = (plan.live if plan else {} for plan in (old, new))
+        live = [(name, was.get(name, {}), is_.get(name, {})) for name in sorted({*was, *is_}) if was.get(name) != is_.get(name)]
         pins = [
             change
             for change in (compare(dict(old.pins), dict(new.pins)) if old and new else ())
@@ -232,7 +234,7 @@ class Tracer:
             if _version(old, change.path) == _version(new, change.path)
         ]
         return [
-            *(f"live {environment}/{'/'.join(map(str, change.path))}: {_fact(change.before)} → {_fact(change.after)}" for change in live),
+            *(f"{environment}/{name} serves {live_words(one)} → {live_words(other)}" for name, one, other in live),
             *(f"pin {'/'.join(map(str, change.path))}: {_fact(change.before)} → {_fact(change.after)}" for change in pins),
         ]
 

@@ -86,7 +86,7 @@ def effects_of(changes: Iterable[ObjectChange], before: Objects, after: Objects)
     replaced = {change.replaces for change in changes if change.replaces and change.replaces.namespace == change.key.namespace}
     for change in changes:
         if change.sign == "-" and change.key not in replaced:
-            found += _removal(change.key, before[change.key])
+            found += _removal(change.key, before[change.key], after)
         elif change.sign == "+" and change.key.kind in ("Job", "TrainJob", "Experiment"):
             found.append(Effect(STARTED, change.key.stem, "runs anew as soon as it is applied", False))
         elif change.sign == "~":
@@ -95,11 +95,26 @@ def effects_of(changes: Iterable[ObjectChange], before: Objects, after: Objects)
     return sorted(found, key=lambda effect: (order.index(effect.kind), effect.key))
 
 
-def _removal(key: Key, item: Mapping[str, Any]) -> Iterator[Effect]:
+def _answers(key: Key, item: Mapping[str, Any], after: Objects) -> bool:
+    """Tell whether another version of the same endpoint stays, as the stable one does when a canary goes."""
+    name = _label(item)
+    return bool(name) and any(
+        (other.environment, other.kind, other.namespace) == (key.environment, key.kind, key.namespace) and _label(found) == name
+        for other, found in after.items()
+    )
+
+
+def _label(item: Mapping[str, Any]) -> str:
+    return str(((item.get("metadata") or {}).get("labels") or {}).get("app.kubernetes.io/name", ""))
+
+
+def _removal(key: Key, item: Mapping[str, Any], after: Objects) -> Iterator[Effect]:
     if "Prune=false" in _sync(item):
         yield Effect(STOPPED, key, "stays in the cluster: it may not be pruned", False)
     elif key.kind in _HOLDS_DATA:
         yield Effect(LOST, key, "is deleted, with the data that it holds", True)
+    elif key.kind in _SERVES and _answers(key, item, after):
+        yield Effect(STOPPED, key, "is deleted: other versions of the endpoint answer in its place", False)
     elif key.kind in _SERVES:
         what = "the endpoint stops answering" if key.kind.startswith("Inference") else "nothing answers at its address any more"
         yield Effect(STOPPED, key, f"is deleted: {what}", True)

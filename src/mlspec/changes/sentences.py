@@ -128,7 +128,7 @@ def _of_environment(old: Plan, new: Plan, gates: Gates, new_gates: Gates) -> Ite
     for name in sorted({**old.live, **new.live}):
         was, is_ = old.live.get(name, {}), new.live.get(name, {})
         if was != is_ and name in old.live and name in new.live:
-            yield f"lock: {name} serves {_live(was)} → {_live(is_)}"
+            yield f"lock: {name} serves {live_words(was)} → {live_words(is_)}"
 
 
 def _serving_on(old: Plan, new: Plan) -> Iterator[str]:
@@ -144,12 +144,19 @@ def _serving_on(old: Plan, new: Plan) -> Iterator[str]:
         if serves is None:
             yield f"{name}: no lock says what serves, so {versions[1]} takes its place at once, whatever the rollout is"
             continue
+        if new.live[name].get("aborted") == versions[1]:
+            yield f"{name}: {serves} goes on serving; the rollout of {versions[1]} was aborted, and another version has to follow it"
+            continue
         share = f"{rollout['steps'][0]} %" if rollout.get("steps") else "none"
         yield f"{name}: {serves} goes on serving; {versions[1]} gets {share} of the traffic at first"
 
 
-def _live(facts: Mapping[str, str]) -> str:
-    return facts.get("version", "nothing") + (f", canary at step {facts['step']}" if "step" in facts else "")
+def live_words(facts: Mapping[str, str]) -> str:
+    """Return what a lock says of an endpoint in an environment, in words."""
+    serving = facts.get("version", "nothing")
+    if "aborted" in facts:
+        return f"{serving}, the rollout of {facts['aborted']} aborted"
+    return serving + (f", canary {facts.get('canary', '')} at step {int(facts['step']) + 1}" if "step" in facts else "")
 
 
 def _patch(change: Change) -> str:
