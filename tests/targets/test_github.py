@@ -115,11 +115,21 @@ def test_rights_are_the_least(tmp_path):
 
 
 def test_secrets_are_those_of_an_environment_and_of_one_step(tmp_path):
+    """A secret of the whole repository could be read from any branch; each of these can be kept in an environment."""
     workflow(tmp_path / "r")
     jobs = everything(tmp_path / "r")
-    assert {name for name, job in jobs.items() if "secrets." in json.dumps(job)} == {"rollout"}
-    assert jobs["rollout"]["environment"] == "mlspec-rollout"
-    assert sum("secrets." in json.dumps(step) for step in steps(jobs)) == 1
+    assert {(name, secret) for name, job in jobs.items() for secret in re.findall(r"secrets\.(\w+)", json.dumps(job))} == {
+        ("commit", "MLSPEC_PUSH_TOKEN"),
+        ("promote", "MLSPEC_PUSH_TOKEN"),
+        ("rollout", "MLSPEC_PUSH_TOKEN"),
+        ("rollout", "MLSPEC_PROMETHEUS_TOKEN"),
+    }
+    assert {name: job["environment"] for name, job in jobs.items() if "environment" in job} == {
+        "commit": "${{ vars.MLSPEC_PUSH_ENVIRONMENT }}",
+        "promote": "${{ inputs.to }}",
+        "rollout": "mlspec-rollout",
+    }
+    assert sum("secrets." in json.dumps(step) for step in steps(jobs)) == 3
 
 
 def test_who_may_write_words_has_nothing_of_the_repository(tmp_path):
@@ -418,7 +428,8 @@ class Remote:
     def start(self, clone, job, name, *, server="https://github.com", more=None, **inputs):
         """Start a step of a job as GitHub would."""
         (step,) = [step for step in self.jobs[job]["steps"] if step["name"] == name]
-        known = {"${{ github.ref_name }}": "main", "${{ github.token }}": TOKEN}
+        tokens = ("${{ github.token }}", "${{ secrets.MLSPEC_PUSH_TOKEN || github.token }}")
+        known = {"${{ github.ref_name }}": "main", **dict.fromkeys(tokens, TOKEN)}
         given = {key: inputs.get(key, known.get(value, value)) for key, value in step.get("env", {}).items()}
         assert not any("${{" in value for value in given.values()), given
         files = {key: str(self.folder / key.lower()) for key in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}

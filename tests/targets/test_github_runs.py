@@ -6,7 +6,7 @@ import pytest
 
 from mlspec.__main__ import main
 from targets.github_expressions import Free, evaluate
-from targets.github_host import BOT, Host, git
+from targets.github_host import BOT, Host, Token, git
 from targets.github_runner import Event, Run, load, starts
 
 CHECKS, COMMIT, PROMOTION, APPROVALS, ROLLOUT = (f"mlspec{more}.yml" for more in ("", "-commit", "-promotion", "-approvals", "-rollout"))
@@ -184,6 +184,7 @@ def test_a_change_goes_its_way(repository):
     (comment,) = host.comments
     assert comment["body"].startswith(f"{MARKER}\n")
     assert "replicas" in comment["body"]
+    assert comment["body"].rstrip().endswith(f"This is what {head} does, merged into {host.tip()}.")
     assert comment["body"].strip() == started[CHECKS].jobs["plan"].summary.strip()
     assert host.statuses == [(head, "mlspec/approvals", "pending")]
     assert "iris/prod: 0 of 2 approvals, too few" in started[APPROVALS].jobs["count"].summary
@@ -291,6 +292,22 @@ def test_a_fork_is_checked_without_any_right_to_write(repository):
 
 
 @pytest.mark.conformance
+def test_the_first_pull_request_of_a_repository_is_checked(tmp_path):
+    """It brings the specs, the tree and the workflows themselves; there was nothing before."""
+    repository = Repository(tmp_path)
+    first = git(repository.person, "rev-parse", "HEAD")
+    tree = git(repository.person, "hash-object", "-w", "-t", "tree", "/dev/null")
+    empty = git(repository.person, "commit-tree", tree, "-m", "empty")
+    head = git(repository.person, "commit-tree", f"{first}^{{tree}}", "-p", empty, "-m", "specs")
+    git(repository.person, "push", "--quiet", "--force", "origin", f"{empty}:refs/heads/main", f"{head}:refs/heads/change")
+    for run in repository.run(repository.pull_request(head)).values():
+        well(run)
+    assert repository.host.statuses == [(head, "mlspec/approvals", "pending")]
+    assert "InferenceService iris" in repository.host.comments[0]["body"]
+    repository.host.close()
+
+
+@pytest.mark.conformance
 def test_another_base_is_another_pull_request(repository):
     """What was checked against a branch where the gate is loose already is checked again when it is to go to main."""
     head = repository.edit(LOOSER, branch="change", compiled=True)
@@ -373,6 +390,49 @@ def test_a_push_that_is_refused_is_made_again(repository):
     assert repository.host.log() == ["Compile iris", "team: science}", "replicas: 3", "first"]
     assert repository.is_current()
     assert repository.writes() == [("commit", "push"), ("commit", "push")]
+
+
+def protect(repository):
+    """Let main take pushes of nobody but a machine's account, whose token an environment holds."""
+    hook = repository.host.bare / "hooks" / "pre-receive"
+    refused = '[ "$ref" != refs/heads/main ] || [ "$REMOTE_USER" = machine ] || { echo "GH013: rule violations" >&2; exit 1; }'
+    hook.write_text(f"#!/bin/sh\nwhile read -r old new ref; do {refused}; done\n")
+    hook.chmod(0o755)
+    repository.host.tokens["of-the-machine"] = Token("machine", {"contents": "write"})
+    repository.host.environments |= {"mlspec-push": []}
+
+
+@pytest.mark.conformance
+def test_a_protected_branch_is_proposed_to_or_pushed_to_by_who_may(repository):
+    repository.edit(("replicas: 2", "replicas: 3"))
+    protect(repository)
+    run = repository.run(repository.pushed(), COMMIT)
+    well(run)
+    assert "::warning title=mlspec::main takes no push" in run.said
+    assert "::error" not in run.said, "the job went well"
+    assert "rule violations" in run.said
+    assert "/compare/main...mlspec/main?expand=1" in run.jobs["commit"].summary
+    assert repository.host.log("mlspec/main")[0] == "Compile iris"
+    assert repository.is_current("mlspec/main")
+    tip = repository.host.tip()
+    repository.hidden = {"mlspec-push": {"MLSPEC_PUSH_TOKEN": "of-the-machine"}}
+    well(repository.run(repository.pushed(), COMMIT))
+    assert repository.host.tip() == tip, "without the variable the job does not name the environment"
+    repository.variables = {"MLSPEC_PUSH_ENVIRONMENT": "mlspec-push"}
+    well(repository.run(repository.pushed(), COMMIT))
+    assert repository.host.log()[:2] == ["Compile iris", "replicas: 3"]
+    assert repository.is_current()
+
+
+@pytest.mark.conformance
+def test_a_canary_of_a_protected_branch_moves_by_the_token_of_its_environment(canary):
+    protect(canary)
+    canary.host.measured = "0.5"
+    assert canary.run(clock(canary), ROLLOUT).results == {"look": "success", "rollout": "failure"}
+    assert canary.host.log()[0] != "Abort the rollout of 1.1.0"
+    canary.hidden["mlspec-rollout"]["MLSPEC_PUSH_TOKEN"] = "of-the-machine"
+    run = canary.run(clock(canary), ROLLOUT)
+    assert canary.host.log()[0].startswith("Abort the rollout of 1.1.0"), run.said
 
 
 # Approvals

@@ -38,7 +38,7 @@ def open_request(address: str, folder: Path, request: Request) -> Opened:
     host, project = host_of(address)
     if "gitlab" in host and shutil.which("glab"):
         opened = _through_glab(folder, request)
-    elif host and "gitlab" not in host and "bitbucket" not in host and shutil.which("gh"):
+    elif host and "gitlab" not in host and "bitbucket" not in host and shutil.which("gh") and _gh_has_a_token():
         opened = _through_gh(folder, request)
     else:
         opened = Opened("", False)
@@ -61,9 +61,18 @@ def page(host: str, project: str, request: Request) -> str:
         return f"{root}/-/merge_requests/new?merge_request%5Bsource_branch%5D={head}&merge_request%5Btarget_branch%5D={base}"
     if "bitbucket" in host:
         return f"{root}/pull-requests/new?source={head}&dest={base}"
+    server = os.environ.get("GITHUB_SERVER_URL", "")
+    if host and host == host_of(f"{server}/x")[0]:  # of the job that runs here, whatever its host is called
+        return f"{server}/{quote(project)}/compare/{quote(request.base)}...{quote(request.head)}?expand=1"
     if "github" in host:
         return f"{root}/compare/{quote(request.base)}...{quote(request.head)}?expand=1"
     return ""
+
+
+def _gh_has_a_token() -> bool:
+    """Tell whether gh may be asked. In GitHub Actions it is installed, and without a token it explains at length how to give it one."""
+    names = ("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
+    return os.environ.get("GITHUB_ACTIONS") != "true" or any(os.environ.get(name) for name in names)
 
 
 def _through_gh(folder: Path, request: Request) -> Opened:
