@@ -87,6 +87,16 @@ def _in_the_way(path: str, parent: int, name: str) -> Unable:
     return Unable(f"{path} is a file where a folder is needed", "move it away, then compile again")
 
 
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Let an OSError name a path as people know it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = path
+        raise
+
+
 class Content:
     """A regular file as it was found."""
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from mlspec.artifacts import STAGING
 from mlspec.diagnostics import Unable
 from mlspec.writers.exchange import exchange, move
-from mlspec.writers.folders import FOLDER_MODE, Folders, create, create_at_once, create_folder, open_folder, remove
+from mlspec.writers.folders import FOLDER_MODE, Folders, create, create_at_once, create_folder, naming, open_folder, remove
 
 JOURNAL, IGNORED = "journal", ".gitignore"
 _NOWHERE = frozenset(["", ".", "..", ".git"])
@@ -87,7 +87,8 @@ def carry_out(staging: Staging, steps: Sequence[Step]) -> None:
         _write_journal(staging, steps)
         for step in steps:
             _do(folders, staging.handle, step)
-        os.unlink(JOURNAL, dir_fd=staging.handle)
+        with naming(f"{STAGING}/{JOURNAL}"):
+            os.unlink(JOURNAL, dir_fd=staging.handle)
     except BaseException:
         folders.close()
         _undo_all(staging.root, staging.handle, steps)
@@ -138,11 +139,8 @@ def _finish(root: int, handle: int, steps: Sequence[Step]) -> None:
 
 
 def _do(folders: Folders, staging: int, step: Step) -> None:
-    try:
+    with naming(step.path):
         _carry_step_out(folders, staging, step)
-    except OSError as error:
-        error.filename = step.path
-        raise
 
 
 def _carry_step_out(folders: Folders, staging: int, step: Step) -> None:
@@ -224,7 +222,8 @@ def _write_journal(staging: Staging, steps: Sequence[Step]) -> None:
     lines = [f"{_FORMAT} {os.fstat(staging.handle).st_ino}"]
     lines += [f"{step.verb} {step.slot} {step.inode} {step.path}" for step in steps]
     create(staging.handle, JOURNAL + ".new", "\n".join(lines).encode("utf-8", "surrogateescape"), path=f"{STAGING}/{JOURNAL}")
-    os.rename(JOURNAL + ".new", JOURNAL, src_dir_fd=staging.handle, dst_dir_fd=staging.handle)
+    with naming(f"{STAGING}/{JOURNAL}"):
+        os.rename(JOURNAL + ".new", JOURNAL, src_dir_fd=staging.handle, dst_dir_fd=staging.handle)
 
 
 def _read_journal(handle: int) -> list[Step]:

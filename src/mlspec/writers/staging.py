@@ -6,8 +6,9 @@ import errno
 import os
 import stat
 
+from mlspec.artifacts import STAGING
 from mlspec.writers.exchange import can_exchange
-from mlspec.writers.folders import FILE_MODE, FOLDER_MODE, Folders, create, create_folder, open_folder, remove
+from mlspec.writers.folders import FILE_MODE, FOLDER_MODE, Folders, create, create_folder, naming, open_folder, remove
 from mlspec.writers.journal import Staging, Step
 from mlspec.writers.survey import GONE, Change, Survey
 
@@ -183,7 +184,8 @@ class _Laying:
 
     def _replace(self, path: str, slot: str, inode: int) -> list[Step]:
         if self.swaps is None:
-            self.swaps = can_exchange(self.staging.handle)
+            with naming(STAGING):
+                self.swaps = can_exchange(self.staging.handle)
         if self.swaps:
             return [Step("swap", path, slot, inode)]
         return [Step("take", path, self.staging.slot()), Step("place", path, slot)]
