@@ -1,6 +1,8 @@
 """The workflows of GitHub Actions, run whole: events start them, their jobs speak to a stand-in of GitHub, and git is the real one."""
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from targets.github_expressions import Free, evaluate
 from targets.github_host import BOT, Host, Token, git
 from targets.github_runner import Event, Run, load, starts
 
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 CHECKS, COMMIT, PROMOTION, APPROVALS, ROLLOUT = (f"mlspec{more}.yml" for more in ("", "-commit", "-promotion", "-approvals", "-rollout"))
 MARKER = "<!-- mlspec plan -->"
 SPEC = """\
@@ -48,13 +51,16 @@ WAIVER = (
 class Repository:
     """The repository acme/ml with a spec in it, people who push to it, and the runs that this starts."""
 
-    def __init__(self, folder, spec=SPEC):
+    def __init__(self, folder, spec=SPEC, *, example=None):
         self.folder, self.host = folder, Host(folder / "host")
         self.person = folder / "person"
         git(folder, "clone", "--quiet", str(self.host.bare), str(self.person))
         git(self.person, "checkout", "--quiet", "-B", "main")
-        (self.person / "mlspec.yaml").write_text(spec)
-        self.compile()
+        if example:
+            shutil.copytree(EXAMPLES / example, self.person, dirs_exist_ok=True)
+        else:
+            (self.person / "mlspec.yaml").write_text(spec)
+            self.compile()
         self.save("first")
         self.variables, self.hidden = {}, {}
 
@@ -304,6 +310,20 @@ def test_the_first_pull_request_of_a_repository_is_checked(tmp_path):
         well(run)
     assert repository.host.statuses == [(head, "mlspec/approvals", "pending")]
     assert "InferenceService iris" in repository.host.comments[0]["body"]
+    repository.host.close()
+
+
+@pytest.mark.conformance
+def test_the_workflows_of_the_largest_example_run_as_they_are_committed(tmp_path):
+    repository = Repository(tmp_path, example="parcel-eta")
+    head = repository.edit(("pause: 30m", "pause: 10m"), ("max: 24}", "max: 40}"), branch="change", compiled=True)
+    runs = repository.run(repository.pull_request(head))
+    assert runs[CHECKS].results == {**dict.fromkeys(("validate", "tree", "plan", "comment"), "success"), "ratchet": "failure"}
+    assert "watched for less, 30m → 10m a step" in repository.host.comments[0]["body"]
+    assert "parcel-eta/live: 0 of 2 approvals, too few" in runs[APPROVALS].jobs["count"].summary
+    repository.edit(("max: 24}", "max: 40}"))
+    well(repository.run(repository.pushed(), COMMIT))
+    assert repository.is_current()
     repository.host.close()
 
 
