@@ -255,12 +255,35 @@ ROW = {"rule": "auc", "bound": ">= 0.9", "found": "0.95", "verdict": "passed", "
         ({"verdicts": []}, "older than the rule"),
         ({"verdicts": [ROW, {**ROW, "rule": "auc at x", "verdict": "failed", "found": "0.1"}]}, "auc at x 0.1, expected >= 0.9"),
         ({"verdicts": [{**ROW, "verdict": "undecided"}]}, "auc"),
+        ({"verdicts": [{**ROW, "verdict": "warning", "found": "0.1"}]}, "auc 0.1, expected >= 0.9"),
+        ({"verdicts": [{**ROW, "rule": "auc2"}]}, "older than the rule auc >= 0.9"),
+        ({"verdicts": [{**ROW, "rule": "auc [sex=f]"}]}, "older than the rule auc >= 0.9"),
+        ({"on": "data"}, "one on data"),
         ({"verdicts": "x"}, "not one of mlspec gate"),
     ],
 )
 def test_results_of_gates(change, fault):
     report = {"threshold": "release", "on": "evaluation", "mode": "enforce", "passed": True, "verdicts": [ROW], **change}
     found = fault_of(json.dumps(report).encode(), RULES)
+    assert fault in found
+    assert bool(fault) is bool(found)
+
+
+STRICTER = [  # what the rule asks for now, the row of the result, and what is wrong with it
+    ({"forEach": "sex"}, {"rule": "auc [sex=f]"}, ""),
+    ({"forEach": "sex"}, {"rule": "auc [age=9]"}, "older than the rule"),
+    ({"forEach": "sex"}, {}, "older than the rule"),
+    ({"forEach": "sex"}, {"verdict": "failed", "found": "-"}, "auc -, expected >= 0.9"),
+    ({"severity": "warn"}, {"verdict": "warning"}, ""),
+    ({"severity": "block"}, {"verdict": "warning"}, "auc 0.95"),
+]
+
+
+@pytest.mark.parametrize(("now", "entry", "fault"), STRICTER)
+def test_results_of_rules_that_have_become_stricter(now, entry, fault):
+    rules = {**RULES, "rules": [{**RULES["rules"][0], **now}]}
+    report = {"threshold": "release", "passed": True, "verdicts": [{**ROW, **entry}]}
+    found = fault_of(json.dumps(report).encode(), rules)
     assert fault in found
     assert bool(fault) is bool(found)
 
