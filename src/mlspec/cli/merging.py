@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,9 +43,10 @@ class Finished(NamedTuple):
 def write_attributes(root: Path, projects: Sequence[Compiled]) -> bool:
     """Write the block of .gitattributes; say whether it changed."""
     from mlspec.block import put_block
-    from mlspec.writers.replacement import replace
+    from mlspec.writers.replacement import clear, replace
 
     file = root / ATTRIBUTES
+    clear(root, file)
     if file.is_symlink():
         raise Unable(f"{ATTRIBUTES} is a symbolic link, and mlspec writes through none", "put a real file there")
     old = file.read_bytes() if file.exists() else b""
@@ -77,8 +79,21 @@ def _quoted(pattern: str) -> str:
 
 def write_configuration(clone: Clone) -> None:
     """Tell a clone's git what the driver is. Where merges of merges need a base, git keeps the older one."""
-    for key, value in _SETTINGS:
-        clone.git.run("config", "--local", f"merge.mlspec.{key}", value)
+    with _configuration(clone) as file:
+        for key, value in _SETTINGS:
+            clone.git.run("config", "--file", file, f"merge.mlspec.{key}", value)
+
+
+@contextlib.contextmanager
+def _configuration(clone: Clone) -> Iterator[str]:
+    """Give the file in which to change a clone's configuration. Raises Unable while another git changes it."""
+    from mlspec.repository.indexes import file_to_change
+    from mlspec.repository.troubles import lost_race
+
+    with file_to_change(clone.common, "config") as file:
+        if file is None:
+            raise lost_race("another git is changing the configuration", "wait for it to end, then run again")
+        yield str(file)
 
 
 def remove_attributes(root: Path) -> bool:
@@ -92,7 +107,8 @@ def remove_attributes(root: Path) -> bool:
 
 def remove_configuration(clone: Clone) -> bool:
     """Take the driver out of a clone's configuration, and nothing else; say whether it was there."""
-    statuses = [clone.git.attempt("config", "--local", "--unset-all", f"merge.mlspec.{key}").status for key, _ in _SETTINGS]
+    with _configuration(clone) as file:
+        statuses = [clone.git.attempt("config", "--file", file, "--unset-all", f"merge.mlspec.{key}").status for key, _ in _SETTINGS]
     return 0 in statuses
 
 

@@ -1,4 +1,4 @@
-"""The index of a work tree, changed in one step under git's own lock; the lock of a killed run is known again, and taken away."""
+"""A file of git's (the index, the configuration) changed in one step under git's own lock, which is known again after a kill."""
 
 from __future__ import annotations
 
@@ -11,29 +11,43 @@ from pathlib import Path
 
 from mlspec.repository.clone import Clone
 
-_MARK, _COPY = "mlspec-index.mark", "mlspec-index"
+_INDEX = "index"
+
+
+@contextlib.contextmanager
+def file_to_change(folder: Path, name: str) -> Iterator[Path | None]:
+    """Hold git's lock on a file of a git folder, and give a copy of it for git to change; None: somebody else holds the lock.
+
+    The copy takes the place of the file at the end, unless there was an exception. The lock is a second name of a file of ours,
+    which a living run has locked: so the next run can tell a lock that a killed one has left from that of another git.
+    """
+    with _holding(folder, name) as (held, plain):
+        file, copy = folder / name, folder / f"mlspec-{name}"
+        if not held:
+            yield None
+            return
+        if plain or file.is_symlink():  # no second names on this file system, or git locks what the link names: by itself
+            yield file
+            return
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy2(file, copy)
+        yield copy
+        with contextlib.suppress(FileNotFoundError):
+            copy.replace(file)
 
 
 @contextlib.contextmanager
 def index_to_change(clone: Clone) -> Iterator[dict[str, str] | None]:
-    """Hold git's lock on the index, and give the variables under which git changes a copy of it; None: somebody else holds the lock.
+    """Hold git's lock on the index, and give the variables under which git changes it; None: somebody else holds the lock."""
+    with file_to_change(clone.folder, _INDEX) as copy:
+        yield None if copy is None else {"GIT_INDEX_FILE": str(copy)}
 
-    The copy takes the place of the index at the end, unless there was an exception. ``index.lock`` is a second name of a file of
-    ours, which a living run has locked: so the next run can tell a lock that a killed one has left from that of another git.
-    """
-    with _holding(clone) as (held, plain):
-        if not held:
-            yield None
-            return
-        if plain:  # no second names on this file system: git locks for itself
-            yield {}
-            return
-        index, copy = clone.folder / "index", clone.folder / _COPY
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copy2(index, copy)
-        yield {"GIT_INDEX_FILE": str(copy)}
-        with contextlib.suppress(FileNotFoundError):
-            copy.replace(index)
+
+def release_index(clone: Clone) -> None:
+    """Take away the lock of the index that a killed run has left; that of anybody else stays."""
+    if (clone.folder / f"mlspec-{_INDEX}.mark").exists():
+        with _holding(clone.folder, _INDEX):
+            pass
 
 
 def without_filters(clone: Clone) -> dict[str, str]:
@@ -49,17 +63,10 @@ def without_filters(clone: Clone) -> dict[str, str]:
     return {**variables, "GIT_CONFIG_COUNT": str(first + len(variables) // 2)}
 
 
-def release_index(clone: Clone) -> None:
-    """Take away the lock of the index that a killed run has left; that of anybody else stays."""
-    if (clone.folder / _MARK).exists():
-        with _holding(clone):
-            pass
-
-
 @contextlib.contextmanager
-def _holding(clone: Clone) -> Iterator[tuple[bool, bool]]:
+def _holding(folder: Path, name: str) -> Iterator[tuple[bool, bool]]:
     """Hold the lock, and clear up behind; say whether it is held, and whether git has to lock for itself."""
-    mark, lock, copy = (clone.folder / name for name in (_MARK, "index.lock", _COPY))
+    mark, lock, copy = folder / f"mlspec-{name}.mark", folder / f"{name}.lock", folder / f"mlspec-{name}"
     handle = os.open(mark, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -75,13 +82,19 @@ def _holding(clone: Clone) -> Iterator[tuple[bool, bool]]:
         except OSError:
             yield True, True
             return
+        own = (copy, copy.with_name(f"{copy.name}.lock"))
         try:
+            _remove(*own)  # of a killed run
             yield True, False
         finally:
-            for left in (copy, copy.with_name(f"{_COPY}.lock"), lock):
-                left.unlink(missing_ok=True)
+            _remove(*own, lock)
     finally:
         os.close(handle)
+
+
+def _remove(*files: Path) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _same(one: Path, other: Path) -> bool:
