@@ -3,10 +3,11 @@
     conformance.py [--shared DIR] [--only CASE] [--judge NAME] [--keep]
 
 Compiles the examples, and the specs of DIR/design/north-star for the default platform, each into a repository of its own. A real
-Kubernetes API server takes every object (strict, applied, read back), a real Argo CD syncs every tree; kube-score, checkov,
-kubernetes-validate, promtool, amtool, KFP's protobuf, actionlint, zizmor and check-jsonschema read what is theirs to read; tests that
-are marked conformance ask them more. Judges are looked for below $MLSPEC_JUDGES (~/.cache/mlspec-judges), beside this Python and on the
-path; one that is not here is skipped, and the table says so. What linters find is right only when scripts/waivers.yaml gives the reason.
+Kubernetes API server takes every object (strict, applied, read back), a real Argo CD syncs every tree, and canaries commit by commit;
+kube-score, checkov, kubernetes-validate, promtool, amtool, KFP's protobuf, actionlint, zizmor and check-jsonschema read what is theirs
+to read; tests that are marked conformance ask them more. Judges are looked for below $MLSPEC_JUDGES (~/.cache/mlspec-judges), beside
+this Python and on the path; one that is not here is skipped, and the table says so. What linters find is right only when
+scripts/waivers.yaml gives the reason.
 Exits 1 when a case does not compile, a judge objects, or a waiver is not needed.
 """
 
@@ -21,12 +22,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import yaml
 
-from judges.bench import Case, Skipped, Verdict, run
+from judges.bench import Case, Done, Skipped, Verdict
+from judges.canary import JUDGE as CANARIES
+from judges.canary import canaries
 from judges.ci import actionlint, schema, zizmor
 from judges.cluster import Servers
 from judges.core import kubernetes_validate
@@ -50,7 +54,7 @@ def main() -> int:
     arguments = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="conformance-"))
     servers, waivers = Servers(arguments.shared), Waivers()
-    known = judges(servers, waivers)
+    known = judges(servers, waivers, arguments.only or "")
     chosen = {name: judge for name, judge in known.items() if not arguments.judge or arguments.judge.lower() in name.lower()}
     if not chosen:
         parser.error(f"no such judge: {arguments.judge}; there are {', '.join(known)}")
@@ -71,8 +75,8 @@ def main() -> int:
     return show(said)
 
 
-def judges(servers: Servers, waivers: Waivers) -> dict[str, Judge]:
-    """Return all judges by name, the quick ones first."""
+def judges(servers: Servers, waivers: Waivers, only: str = "") -> dict[str, Judge]:
+    """Return all judges by name, the quick ones first. ``only`` is for those that have cases of their own."""
     return {
         "actionlint": actionlint,
         "zizmor": zizmor,
@@ -84,6 +88,7 @@ def judges(servers: Servers, waivers: Waivers) -> dict[str, Judge]:
         "kube-score": partial(kube_score, waivers=waivers),
         "checkov": partial(checkov, waivers=waivers),
         "Argo CD": servers.argo_cd,  # while the cluster is empty, so that nothing is synced because it was there
+        CANARIES: partial(canaries, servers=servers, only=only),
         "kube-apiserver": servers.kubernetes,
         "pytest": tests,
     }
@@ -96,13 +101,32 @@ def tests(cases: list[Case]) -> Iterator[Verdict | Skipped]:
         return
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "MLSPEC_CONFORMANCE": "1"}
     itself = "tests/test_conformance.py::test_outside_judges_find_nothing"
-    command = [sys.executable, "-m", "pytest", "-m", "conformance", "-rs", "-p", "no:cacheprovider", "--deselect", itself]
-    done = run([*command, "tests"], surroundings, ROOT)
-    lines = [*done.stdout.strip().splitlines(), *done.stderr.strip().splitlines()] or ["it said nothing"]
+    command = [sys.executable, "-u", "-m", "pytest", "-vv", "-m", "conformance", "-rfEs", "--durations=25", "--durations-min=5"]
+    done = aloud([*command, "-p", "no:cacheprovider", "--deselect", itself, "tests"], surroundings, ROOT)
+    lines = done.stdout.strip().splitlines() or ["it said nothing"]
     if done.returncode not in (0, 1):
         lines.append(f"pytest stopped with {done.returncode}")
     yield from (Skipped("pytest", line.removeprefix("SKIPPED ")) for line in lines if line.startswith("SKIPPED "))
-    yield Verdict(TESTS, "pytest", lines[-1], lines, done.returncode == 0)
+    wrong = next((at for at, line in enumerate(lines) if re.match(r"=+ (FAILURES|ERRORS)", line)), 0)
+    yield Verdict(TESTS, "pytest", lines[-1].strip("= "), lines[wrong:], done.returncode == 0)
+
+
+def aloud(command: list[str], surroundings: dict[str, str], folder: pathlib.Path) -> Done:
+    """Run a program that takes long and show what it says while it says it, behind each line how long that took.
+
+    A test whose run is ended from outside has its name on the screen by then.
+    """
+    words = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**surroundings, "NO_COLOR": "1"}, cwd=folder)
+    assert words.stdout is not None
+    said, last = b"", time.monotonic()
+    while piece := os.read(words.stdout.fileno(), 65536):
+        said += piece
+        text = piece.decode(errors="replace")
+        if "\n" in text:
+            text = text.replace("\n", f"  {time.monotonic() - last:.1f} s\n", 1)
+            last = time.monotonic()
+        print(text, end="", flush=True)
+    return subprocess.CompletedProcess(command, words.wait(), said.decode(errors="replace"), "")
 
 
 def prepare(folder: pathlib.Path, shared: pathlib.Path) -> Iterator[Case]:

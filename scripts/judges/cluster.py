@@ -25,6 +25,7 @@ class Servers:
 
     def __init__(self, shared: pathlib.Path) -> None:
         self._tools = shared / "tools"
+        self._argo_cd = self._tools / "argocd" / "argocd-local"
         self._started: list[pathlib.Path] = []
 
     def stop(self) -> None:
@@ -63,20 +64,26 @@ class Servers:
 
         Nothing makes pods here, so a wave that waited for the health of an earlier one would wait for ever.
         """
-        program = self._tools / "argocd" / "argocd-local"
-        why = "" if shutil.which("redis-server") else "it needs redis-server, which is not here"
-        why = why or unready(program, "argocd") or unready(self._tools / "apiserver" / "apiserver", "kube-apiserver")
-        if why:
-            yield Skipped("Argo CD", why)
+        surroundings = self.deploying()
+        if isinstance(surroundings, Skipped):
+            yield surroundings
             return
-        surroundings = self._surroundings()
-        subprocess.run([str(program), "up"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self._started.append(program)
         for case in cases:
             if (case.root / "deploy" / "argocd").is_dir():
-                said, lines, status = last_line([sys.executable, str(program.with_name("sync.py")), str(case.root)], surroundings)
+                said, lines, status = last_line([sys.executable, str(self._argo_cd.with_name("sync.py")), str(case.root)], surroundings)
                 yield Verdict(case.name, "Argo CD", said, lines, status == 0)
         self.stop()
+
+    def deploying(self) -> dict[str, str] | Skipped:
+        """Start Argo CD on an API server, and return the surroundings in which clients find that; or why it cannot be."""
+        why = "" if shutil.which("redis-server") else "it needs redis-server, which is not here"
+        why = why or unready(self._argo_cd, "argocd") or unready(self._tools / "apiserver" / "apiserver", "kube-apiserver")
+        if why:
+            return Skipped("Argo CD", why)
+        surroundings = self._surroundings()
+        subprocess.run([str(self._argo_cd), "up"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._started.append(self._argo_cd)
+        return surroundings
 
 
 def unready(program: pathlib.Path, binary: str) -> str:

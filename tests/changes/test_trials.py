@@ -39,7 +39,8 @@ def cited(project, kind, name, place=None):
 CITED = [
     ("the canary from what each would start one", "InferenceService", "churn-api-canary", None, {VERSION[0], URI[0]}),
     ("weights from the canary", "HTTPRoute", "churn-api-traffic", "weight", {VERSION[0], URI[0]}),
-    ("the pause from its own field", "HTTPRoute", "churn-api-traffic", "annotations", {PAUSE[0]}),
+    ("the pause from its own field", "HTTPRoute", "churn-api-traffic", "mlspec.dev/rollout-pause", {PAUSE[0]}),
+    ("the wave from the canary", "HTTPRoute", "churn-api-traffic", "argocd.argoproj.io/sync-wave", {VERSION[0], URI[0]}),
     ("who may call from the access list", "NetworkPolicy", "churn-api", "ingress", {ACCESS[0]}),
     ("the digest of the runtime from the gate in it", "ConfigMap", "churn-runtime", None, {AUC[0]}),
     ("what names the digest from what made it", "PipelineVersion", "train", None, {AUC[0]}),

@@ -151,6 +151,33 @@ def test_blue_green(home):
     assert settled(home)
 
 
+def argo_cd(folder):
+    """Return what Argo CD is told of each object of prod about order, from the tree."""
+    import yaml
+
+    told = {}
+    for made in yaml.safe_load_all((folder / "deploy/churn/prod/serving-api.yaml").read_text()):
+        notes = made["metadata"].get("annotations", {}).items()
+        words = [f"{key.removeprefix('argocd.argoproj.io/')} {value}" for key, value in notes if key.startswith("argocd.argoproj.io/")]
+        told |= {f"{made['kind']}/{made['metadata']['name']}": " ".join(words)} if words else {}
+    return told
+
+
+LAST, AFTER = {"InferenceService/api-canary": "sync-options PruneLast=true"}, {"HTTPRoute/api-traffic": "sync-wave 1"}
+
+
+@pytest.mark.parametrize(("text", "beside"), [(CANARY, LAST | AFTER), (BLUE_GREEN, LAST)], ids=["canary", "blue-green"])
+def test_traffic_comes_after_a_canary_and_goes_before_it(home, text, beside):
+    (home / "mlspec.yaml").write_text(text)
+    assert run("compile", "-q") == 0
+    assert argo_cd(home) == {}, "nothing waits while one version stands alone"
+    set_version(home, "1.1.0")
+    assert run("compile", "-q") == 0
+    assert argo_cd(home) == beside
+    assert move("finish") == 0
+    assert argo_cd(home) == {}
+
+
 def test_a_step_touches_one_environment(home):
     (home / "mlspec.yaml").write_text(CANARY.replace("strategy: rolling, steps: null, pause: null, gate: null", "pause: 20m"))
     under_way(home)

@@ -115,13 +115,16 @@ def _require_known(environments: tuple[str, ...], outcome: Outcome) -> None:
 
 
 def rollouts(outcome: Outcome) -> list[str]:
-    """Return a line for each endpoint whose new version stands beside the one that serves."""
-    return [
-        f"{place}: version {facts['version']} goes on serving, the new one stands beside it as a canary"
-        for project in outcome.projects
-        for place, facts in sorted(project.lock.live.items())
-        if "step" in facts
-    ]
+    """Return a line for each endpoint that does not serve the version that the spec names, or not alone."""
+    said = []
+    for project in outcome.projects:
+        for place, facts in sorted(project.lock.live.items()):
+            serves = f"{place}: version {facts.get('version')} goes on serving"
+            if "step" in facts:
+                said.append(f"{serves}, the new one stands beside it as a canary")
+            elif "aborted" in facts:
+                said.append(f"{serves}, the rollout of {facts['aborted']} was aborted (mlspec rollout start tries it again)")
+    return said
 
 
 def _print(outcome: Outcome, environments: tuple[str, ...]) -> None:

@@ -38,8 +38,13 @@ class RouteView(ComponentView):
 
     @property
     def annotations(self) -> dict[str, str]:
-        """Whom to ask, and how a new version goes out."""
-        return {**super().annotations, **rollout_notes(self._entry)}
+        """Whom to ask, and how a new version goes out.
+
+        A route that sends a canary some of the traffic comes after it: Argo CD 3.5 waits for the canary's health between two waves.
+        """
+        waits = not self._preview and any(version.role == "canary" and version.weight for version in self._versions)
+        wave = {"argocd.argoproj.io/sync-wave": "1"} if waits else {}
+        return {**super().annotations, **rollout_notes(self._entry), **wave}
 
     @property
     def gateway(self) -> str:
