@@ -21,7 +21,7 @@ _WRAPPER = """#!/bin/sh
 number=$(($(cat "$TRACED_GIT/count") + 1))
 echo "$number" > "$TRACED_GIT/count"
 if [ -n "$TRACED_ALL" ]; then
-    exec {strace} -f -qq -e trace={calls} -o "$TRACED_GIT/log.$number" {git} "$@"
+    exec {strace} -f -y -qq -e trace={calls} -o "$TRACED_GIT/log.$number" {git} "$@"
 elif [ "$number" = "$TRACED_NUMBER" ]; then
     {strace} -f -qq -e "trace=$TRACED_CALL" -e "inject=$TRACED_CALL:$TRACED_WHAT" -o "$TRACED_GIT/log" {git} "$@"
     status=$?
@@ -45,6 +45,11 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{'git ' + str(self.git) + ', ' if self.git else ''}{self.call} {self.number}: {self.line[:160]}"
+
+    @property
+    def names_a_file(self) -> bool:
+        """Whether it is about a file, and not about a pipe or what is said to people."""
+        return not re.search(r"^(\d+ +)?write\(([12][<,]|\d+<(pipe|socket):)", self.line)
 
 
 class Bench:
@@ -88,7 +93,7 @@ class Bench:
         """Run mlspec, and return every call of it and of its git that writes, in no particular order."""
         (self._git / "count").write_text("0\n")
         log = self._git / "log"
-        done = self._run(where, arguments, ("-e", f"trace={','.join(CALLS)}", "-o", str(log)), {"TRACED_ALL": "yes"})
+        done = self._run(where, arguments, ("-y", "-e", f"trace={','.join(CALLS)}", "-o", str(log)), {"TRACED_ALL": "yes"})
         assert done.returncode == 0, done.stderr
         found = list(_places(log.read_text(errors="replace"), 0))
         for number in range(1, int((self._git / "count").read_text()) + 1):
@@ -129,7 +134,7 @@ def _places(log: str, git: int) -> list[Place]:
         number = counts[process, call] = counts.get((process, call), 0) + 1
         if call in {"openat", "open"} and "O_CREAT" not in line and "O_TRUNC" not in line:
             continue
-        if git and call == "write" and re.search(r"write\([12],", line):
+        if git and call == "write" and re.search(r"write\([12][<,]", line):
             continue  # what git says
         found.setdefault((call, number), Place(call, number, git, line))
     return list(found.values())

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from mlspec.repository import troubles
 from mlspec.repository.clone import Clone
+from mlspec.repository.indexes import naming
 from mlspec.repository.trees import FILE
 
 SOURCE, DIGEST, COMPILER = "Mlspec-Source", "Mlspec-Digest", "Mlspec-Compiler"
@@ -104,7 +105,8 @@ def move_branch(clone: Clone, ref: str, new: str, old: str | None) -> bool:
     expected = old or _ABSENT * len(new)
     note = clone.common / _MOVING
     part = note.with_suffix(".part")
-    part.write_text(f"{ref}\n{new}\n{clone.folder}\n", encoding="utf-8", errors="surrogateescape")
+    with naming(part):
+        part.write_text(f"{ref}\n{new}\n{clone.folder}\n", encoding="utf-8", errors="surrogateescape")
     part.replace(note)
     done = clone.git.attempt("update-ref", "-m", "mlspec commit", ref, new, expected)
     note.unlink()

@@ -15,6 +15,16 @@ _INDEX = "index"
 
 
 @contextlib.contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Let an OSError name a file: that of a write does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
+
+
+@contextlib.contextmanager
 def file_to_change(folder: Path, name: str) -> Iterator[Path | None]:
     """Hold git's lock on a file of a git folder, and give a copy of it for git to change; None: somebody else holds the lock.
 

@@ -26,6 +26,9 @@ def temporary() -> Iterator[Path]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield folder
+    except OSError as error:
+        error.filename = error.filename or str(folder)  # a write names no file; there is none but here
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)

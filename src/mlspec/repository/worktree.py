@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mlspec.repository import troubles
 from mlspec.repository.clone import Clone, find_commit, is_ancestor
-from mlspec.repository.indexes import index_to_change, release_index, without_filters
+from mlspec.repository.indexes import index_to_change, naming, release_index, without_filters
 from mlspec.repository.trees import EXECUTABLE, FILE, Entry, list_tree, read_objects
 
 _JOURNAL = "mlspec-commit"
@@ -51,7 +51,8 @@ def note(clone: Clone, ref: str, old: str, new: str) -> None:
     """Write down what is about to happen to a branch, so that the next run can finish what a killed one began."""
     journal = clone.folder / _JOURNAL
     part = journal.with_suffix(".part")
-    part.write_text(f"{ref}\n{old}\n{new}\n", encoding="utf-8")
+    with naming(part):
+        part.write_text(f"{ref}\n{old}\n{new}\n", encoding="utf-8")
     part.replace(journal)
 
 
@@ -170,7 +171,7 @@ def _renew(root: Path, path: str, before: Mapping[str, Entry], after: Mapping[st
     part = file.with_name(f".{file.name[:200]}.mlspec-part")
     part.unlink(missing_ok=True)
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-    with os.fdopen(handle, "wb") as stream:
+    with naming(file), os.fdopen(handle, "wb") as stream:
         stream.write(contents[new.object])
     part.replace(file)
     return True
