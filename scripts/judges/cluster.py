@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from judges.bench import Case, Skipped, Verdict, run
+from judges.stand_ins import settling
 
 PATIENCE = 90
 """For how many seconds a server may take to stop."""
@@ -62,7 +63,8 @@ class Servers:
     def argo_cd(self, cases: list[Case]) -> Iterator[Verdict | Skipped]:
         """Show every tree that Argo CD deploys to a real one, on a cluster that has none of it yet.
 
-        Nothing makes pods here, so a wave that waited for the health of an earlier one would wait for ever.
+        Nothing makes pods here: stand-ins say that endpoints, their budgets and their routes are ready, so that the route of a canary
+        comes after it; a wave that waited for the health of anything else would wait for ever.
         """
         surroundings = self.deploying()
         if isinstance(surroundings, Skipped):
@@ -70,7 +72,8 @@ class Servers:
             return
         for case in cases:
             if (case.root / "deploy" / "argocd").is_dir():
-                said, lines, status = last_line([sys.executable, str(self._argo_cd.with_name("sync.py")), str(case.root)], surroundings)
+                with settling(surroundings):
+                    said, lines, status = last_line([sys.executable, str(self._argo_cd.with_name("sync.py")), str(case.root)], surroundings)
                 yield Verdict(case.name, "Argo CD", said, lines, status == 0)
         self.stop()
 

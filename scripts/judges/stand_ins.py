@@ -10,7 +10,7 @@ import pathlib
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -74,11 +74,46 @@ def accepted(route: dict[str, Any]) -> dict[str, Any]:
 
 
 READY: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "inferenceservices": runs,
-    "poddisruptionbudgets": guards,
-    "httproutes": accepted,
+    "inferenceservice": runs,
+    "poddisruptionbudget": guards,
+    "httproute": accepted,
 }
 """What is said of each kind that Argo CD waits for."""
+
+
+def settle(surroundings: dict[str, str], where: list[str], failing: Collection[str] = ()) -> None:
+    """Say that what was applied is ready, and let go of what was deleted, once: none of the controllers that would do it is here.
+
+    ``where`` are kubectl's words for a namespace or all; ``failing`` names InferenceServices whose model cannot be loaded.
+    """
+    kubectl = str(pathlib.Path(surroundings["KUBEBUILDER_ASSETS"], "kubectl"))
+    listed = json.loads(run([kubectl, "get", ",".join(READY), *where, "-o", "json"], surroundings).stdout or '{"items": []}')
+    for one in listed["items"]:
+        kind, name, space = one["kind"].lower(), one["metadata"]["name"], one["metadata"]["namespace"]
+        wanted = FAILED if name in failing else READY[kind](one)
+        patch = [kubectl, "-n", space, "patch", kind, name, "--type=merge", "-p"]
+        if one["metadata"].get("deletionTimestamp"):
+            run([*patch, json.dumps({"metadata": {"finalizers": None}})], surroundings)
+        elif not wanted.items() <= one.get("status", {}).items():
+            run([*patch, json.dumps({"status": wanted}), "--subresource=status"], surroundings)
+
+
+@contextlib.contextmanager
+def settling(surroundings: dict[str, str]) -> Iterator[None]:
+    """Stand in for controllers in every namespace, again and again."""
+    over = threading.Event()
+
+    def go() -> None:
+        while not over.wait(1):
+            settle(surroundings, ["-A"])
+
+    thread = threading.Thread(target=go, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextlib.contextmanager

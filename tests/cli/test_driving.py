@@ -202,6 +202,18 @@ def test_blue_green(home, monkeypatch):
     assert facts(home)["version"] == "1.3.0"
 
 
+def test_with_knative_the_gate_looks_at_both_versions(home, monkeypatch, capsys):
+    """The pods of a revision are named by its number, which only the cluster knows: asked alone, a canary would never be found."""
+    begin(home, monkeypatch, CANARY.replace("platform: {", "platform: {serving: {kserve: {mode: knative}}, "))
+    assert drive("--commit") == 0
+    said = capsys.readouterr().out
+    assert "Advance the rollout of 1.1.0" in said
+    assert "online passes, measured of both versions together" in said
+    assert len(drive.asked) == 3
+    wanted = 'destination_service_name=~"(api-predictor|api-canary-predictor)-[0-9]{5}"'
+    assert all(wanted in query["query"] for _, query, _ in drive.asked)
+
+
 def test_without_an_address_nothing_is_asked(home, capsys):
     assert main(["rollout", "drive"]) == 2
     assert "--prometheus URL" in capsys.readouterr().err

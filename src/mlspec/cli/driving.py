@@ -230,6 +230,7 @@ def judge(one: Running, url: str | None, now: datetime) -> Verdict:
     """Return what is to be done with a rollout now."""
     from mlspec.cli.prometheus import Prometheus, token
     from mlspec.cli.prometheus import judge as ask
+    from mlspec.plan.live import counts_apart
     from mlspec.plan.rules import rules_of
     from mlspec.quantity import seconds
     from mlspec.runtime import gate
@@ -254,7 +255,7 @@ def judge(one: Running, url: str | None, now: datetime) -> Verdict:
         return Verdict("", f"left alone for {_span(left)} more, at step {found.step + 1} of {max(1, len(found.steps))}")
     if status:
         return Verdict("", f"left alone, {found.gate} is not decided ({why})", 3)
-    return Verdict("advance", f"{found.gate} passes")
+    return Verdict("advance", f"{found.gate} passes" + ("" if counts_apart(one.plan) else ", measured of both versions together"))
 
 
 def _span(left: int) -> str:

@@ -126,10 +126,13 @@ def judge(plan: Plan, rules: Mapping[str, Any], endpoint: str, version: str, pro
 def _measure(
     plan: Plan, rule: Mapping[str, Any], endpoint: str, version: str, prometheus: Prometheus
 ) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """Return what a rule measures and on how many requests, as the gate reads it, and the rule."""
-    from mlspec.plan.live import ALL, live_query, samples_query
+    """Return what a rule measures and on how many requests, as the gate reads it, and the rule.
 
-    label = None if version == ALL else version
+    With Knative it is measured of all that answers, whichever version is meant.
+    """
+    from mlspec.plan.live import ALL, counts_apart, live_query, samples_query
+
+    label = version if version != ALL and counts_apart(plan) else None
     values: dict[str, Any] = {}
     query = live_query(plan, endpoint, rule, label)
     if query is None:

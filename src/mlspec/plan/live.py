@@ -196,6 +196,11 @@ def tells_versions_apart(plan: Plan, endpoint: str) -> bool:
     return "graph" not in entry and _gateway(plan, entry) in (None, "istio") and not _knative(plan)
 
 
+def counts_apart(plan: Plan) -> bool:
+    """Tell whether a canary that is asked for alone is found: Knative numbers its revisions, and no plan knows the number."""
+    return not _knative(plan)
+
+
 @remembered
 def labels_of(plan: Plan, endpoint: str) -> list[str]:
     """Return the versions that a live threshold is held against, one by one; ``all`` where they cannot be told apart."""
