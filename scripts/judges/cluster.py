@@ -63,7 +63,7 @@ class Servers:
     def argo_cd(self, cases: list[Case]) -> Iterator[Verdict | Skipped]:
         """Show every tree that Argo CD deploys to a real one, on a cluster that has none of it yet.
 
-        Nothing makes pods here: stand-ins say that endpoints, their budgets and their routes are ready, so that the route of a canary
+        Nothing makes pods here. Stand-ins say that endpoints and what is deployed with them are ready, so that the route of a canary
         comes after it; a wave that waited for the health of anything else would wait for ever.
         """
         surroundings = self.deploying()

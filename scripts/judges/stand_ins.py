@@ -50,7 +50,7 @@ def ready(service: dict[str, Any]) -> bool:
 
 
 def runs(_: dict[str, Any]) -> dict[str, Any]:
-    """Return the status of an InferenceService whose pods answer."""
+    """Return the status of what has nothing to tell but that it is ready: an InferenceService, a secret from outside."""
     return {"conditions": [{"type": "Ready", "status": "True"}]}
 
 
@@ -73,12 +73,29 @@ def accepted(route: dict[str, Any]) -> dict[str, Any]:
     return {"parents": parents}
 
 
+def ended(_: dict[str, Any]) -> dict[str, Any]:
+    """Return the status of a Job that is done."""
+    conditions = [{"type": kind, "status": "True", "lastTransitionTime": LONG_AGO} for kind in ("SuccessCriteriaMet", "Complete")]
+    return {"conditions": conditions, "startTime": LONG_AGO, "completionTime": LONG_AGO, "succeeded": 1}
+
+
 READY: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "inferenceservice": runs,
     "poddisruptionbudget": guards,
     "httproute": accepted,
+    "externalsecret": runs,
+    "job": ended,
 }
 """What is said of each kind that Argo CD waits for."""
+
+
+def said(wanted: Any, found: Any) -> bool:
+    """Tell whether a status says all that is wanted; the API server may have added to it."""
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(key in found and said(value, found[key]) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(found, list) and len(wanted) == len(found) and all(map(said, wanted, found))
+    return bool(wanted == found)
 
 
 def settle(surroundings: dict[str, str], where: list[str], failing: Collection[str] = ()) -> None:
@@ -94,7 +111,7 @@ def settle(surroundings: dict[str, str], where: list[str], failing: Collection[s
         patch = [kubectl, "-n", space, "patch", kind, name, "--type=merge", "-p"]
         if one["metadata"].get("deletionTimestamp"):
             run([*patch, json.dumps({"metadata": {"finalizers": None}})], surroundings)
-        elif not wanted.items() <= one.get("status", {}).items():
+        elif not said(wanted, one.get("status", {})):
             run([*patch, json.dumps({"status": wanted}), "--subresource=status"], surroundings)
 
 
