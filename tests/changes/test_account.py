@@ -1,10 +1,13 @@
 """What is told of a change: sentences, causes, risks, effects, totals; and what becomes of specs that do not compile."""
 
+import shutil
 from copy import deepcopy
 
 import pytest
+import yaml
 
-from changes.specs import accounted, basic
+from changes.specs import accounted, basic, side
+from mlspec.__main__ import main
 from mlspec.changes.effects import effects_of
 from mlspec.changes.objects import differences, key_of
 from mlspec.changes.totals import shown, totals_of
@@ -56,6 +59,86 @@ SENTENCES = [
 @pytest.mark.parametrize(("step", "said"), SENTENCES)
 def test_sentences(step, said, tmp_path):
     assert said in texts(only(accounted(tmp_path, basic(), edited(step))))
+
+
+WAIVER = {"threshold": "release", "reason": "r", "owner": "o", "ticket": "ML-1", "until": "2030-01-01"}
+
+
+@pytest.mark.parametrize(("governed", "note"), [({}, "no waiver covers it"), ({"waivers": [WAIVER]}, "waived until 2030-01-01 (ML-1)")])
+def test_a_looser_gate_is_told_with_its_waiver(governed, note, tmp_path):
+    after = edited((("thresholds", "release", "rules", 0, "min"), 0.86), (("governance",), governed))
+    notes = {risk.text: risk.note for risk in only(accounted(tmp_path, basic(), after)).risks if risk.kind == "gate"}
+    assert notes == {"gate release: auc min 0.88 → min 0.86": note}
+
+
+def early(tree):
+    return "churn 2.3.0 comes together with the environment before it, not after it has run there" in {
+        risk.text for risk in tree.risks if risk.environments == ("prod",)
+    }
+
+
+def test_a_version_that_comes_everywhere_at_once_is_a_risk_and_one_that_was_promoted_is_none(tmp_path):
+    assert early(only(accounted(tmp_path / "a", basic(), edited((("models", "churn", "version"), "2.3.0")))))
+    first = edited((("environments", "dev", "overrides"), {"models": {"churn": {"version": "2.3.0"}}}))
+    assert not early(only(accounted(tmp_path / "b", basic(), first)))
+    then = edited((("models", "churn", "version"), "2.3.0"))
+    assert not early(only(accounted(tmp_path / "c", first, then)))
+
+
+def guarded(version):
+    """A model that a pipeline registers behind the gate `release`."""
+    steps = {
+        "fit": {"run": ["fit", "--out", "${outputs.m}", "${outputs.o}"], "outputs": {"m": "metrics", "o": "model"}},
+        "gate": {"gate": "release", "metrics": "steps.fit.m"},
+        "keep": {"register": "churn", "model": "steps.fit.o", "after": ["gate"]},
+    }
+    tree = edited(
+        (("models", "churn", "version"), version), (("models", "churn", "trainedBy"), "train"), (("pipelines", "train", "steps"), steps)
+    )
+    tree["platform"]["registry"] = {"mlflow": "http://mlflow.mlops.svc:5000"}
+    return tree
+
+
+RESULTS = [
+    (None, "churn 2.3.0: no result of gate release is in the repository", None),
+    (0.95, "churn 2.3.0 passed gate release in dev", None),
+    (0.5, None, "churn 2.3.0 did not pass gate release in dev: auc 0.5, expected >= 0.88"),
+]
+
+
+@pytest.mark.parametrize(("auc", "said", "risk"), RESULTS)
+def test_what_the_repository_knows_of_a_version(auc, said, risk, tmp_path, capsys):
+    if auc is not None:
+        file = tmp_path / "after/p0/.mlspec/results/dev/churn/2.3.0/release.json"
+        file.parent.mkdir(parents=True)
+        metrics, spec = tmp_path / "metrics.json", tmp_path / "mlspec.yaml"
+        metrics.write_text(f'{{"auc": {auc}, "loss": 0.1}}')
+        spec.write_text(yaml.safe_dump(guarded("2.3.0"), sort_keys=False))
+        main(["gate", "release", str(spec), "--metrics", str(metrics), "--env", "dev", "--format", "json"])
+        file.write_text(capsys.readouterr().out)
+    project = only(accounted(tmp_path, guarded("2.2.1"), guarded("2.3.0")))
+    assert [text for text in texts(project) if "gate release" in text and "2.3.0" in text] == ([f"dev,prod: {said}"] if said else [])
+    assert [one.text for one in project.risks if "2.3.0 did" in one.text] == ([risk] if risk else [])
+
+
+def test_digests_are_told_by_their_beginning(tmp_path):
+    after = edited((("pipelines", "train", "image"), "ghcr.io/acme/train@sha256:" + "1" * 64))
+    project = only(accounted(tmp_path, basic(), after))
+    assert any("sha256:000000000000… → " in text and text.endswith("sha256:111111111111…") for text in texts(project))
+
+
+def test_a_canary_that_a_newer_version_ends(tmp_path):
+    folder = tmp_path / "before" / "p0"
+    side(tmp_path / "before", basic())
+    assert main(["compile", "-q", str(folder)]) == 0
+    side(tmp_path / "before", edited((("models", "churn", "version"), "2.3.0")))
+    assert main(["compile", "-q", str(folder)]) == 0
+    shutil.copytree(tmp_path / "before", tmp_path / "after")
+    project = only(
+        accounted(tmp_path, edited((("models", "churn", "version"), "2.3.0")), edited((("models", "churn", "version"), "2.4.0")))
+    )
+    said = "churn-api: 2.2.1 goes on serving; the canary 2.3.0, at step 1, ends; 2.4.0 gets 10 % of the traffic at first"
+    assert f"dev,prod: {said}" in texts(project)
 
 
 def test_a_version_is_one_sentence_though_its_place_changes_too(tmp_path):
@@ -242,6 +325,8 @@ def test_a_version_that_goes_is_not_the_endpoint():
 
 
 def test_totals_count_replicas_scalers_and_jobs():
+    asked = {"resourceCpuRequest": "500m", "resourceMemoryRequest": "1Gi"}
+    steps = {name: {"container": {"resources": asked}} for name in ("fit", "judge")}
     pod = {"containers": [{"resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"nvidia.com/gpu": 1}}}]}
     found = totals_of(
         objects(
@@ -258,9 +343,10 @@ def test_totals_count_replicas_scalers_and_jobs():
                 "i",
             ),
             item("Job", "batch/v1", {"template": {"spec": pod}}, "j"),
+            item("PipelineVersion", "pipelines.kubeflow.org/v2beta1", {"pipelineSpec": {"deploymentSpec": {"executors": steps}}}, "p"),
         ),
         "prod",
     )
-    assert [shown("cpu", number) for number in found["cpu"]] == ["2", "4.5", "0.5"]
-    assert [shown("memory", number) for number in found["memory"]] == ["4Gi", "9Gi", "1Gi"]
+    assert [shown("cpu", number) for number in found["cpu"]] == ["2", "4.5", "1.5"]
+    assert [shown("memory", number) for number in found["memory"]] == ["4Gi", "9Gi", "3Gi"]
     assert [shown("nvidia.com/gpu", number) for number in found["nvidia.com/gpu"]] == ["4", "9", "1"]

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mlspec.changes.edits import Edit
+from mlspec.changes.evidence import evidence_of
 from mlspec.changes.gates import Loosening, loosenings
 from mlspec.changes.guards import lapses
 from mlspec.changes.objects import Key, ObjectChange, Objects
 from mlspec.changes.sentences import short
 from mlspec.changes.side import Project
+from mlspec.changes.waiver import concerns, loss_of, shortfall, waivers_of
 from mlspec.location import Path, format_path
 from mlspec.plan.plan import Plan
 
@@ -34,11 +36,13 @@ class Risk(NamedTuple):
     environments: tuple[str, ...]
     """Empty for the project as a whole."""
     text: str
+    note: str = ""
+    """What else is known of it: whether a waiver allows it."""
 
 
 def risks_of(before: Project, after: Project, edits: Iterable[Edit] = (), environments: tuple[str, ...] = ()) -> list[Risk]:
     """Return the risks of a change, what is true of several environments once, the gravest kind first."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, ...], list[str]] = {}
     for name, old in before.plans.items():
         new = after.plans.get(name)
         if environments and name not in environments:
@@ -46,18 +50,45 @@ def risks_of(before: Project, after: Project, edits: Iterable[Edit] = (), enviro
         if new is None:
             found.setdefault((REMOVAL, f"environment {name} (namespace {old.namespace}, {_count(old)})"), [])
             continue
-        gates = loosenings(before.gates(name), after.gates(name))
-        guards = [_lapsed(one) for one in lapses(old, new) if one.path[0] != "governance"]  # that is told of the project as a whole
-        pairs = [*((GATE, one.text) for one in gates), *guards, *_between(old, new)]
-        for pair in dict.fromkeys(pairs):
+        bad = [(GATE, text) for text, is_bad in evidence_of(before, after, name) if is_bad]
+        for pair in dict.fromkeys([*_loosened(before, after, name), *bad, *_between(old, new), *_early(before, after, name)]):
             found.setdefault(pair, []).append(name)
     for name, new in after.plans.items():
         if name not in before.plans and (not environments or name in environments):
             for pair in dict.fromkeys(_anew(new)):
                 found.setdefault(pair, []).append(name)
     found |= {pair: [] for pair in _whole(before, after, edits)}
-    made = [Risk(kind, tuple(names), text) for (kind, text), names in found.items()]
+    made = [Risk(kind, tuple(names), text, *note) for (kind, text, *note), names in found.items()]
     return sorted(made, key=lambda risk: list(KINDS).index(risk.kind))
+
+
+def _loosened(before: Project, after: Project, environment: str) -> Iterator[tuple[str, str, str]]:
+    """Yield what guards less than it did, each with the waiver that allows it or the word that none does."""
+    old, new = before.plans[environment], after.plans[environment]
+    gates = before.gates(environment)
+    losses = [loss_of(one, gates) for one in (*loosenings(gates, after.gates(environment)), *lapses(old, new))]
+    waivers, earlier = waivers_of(new), waivers_of(old)
+    for loss in losses:
+        one = loss.loosening
+        if one.field and one.path[0] == "governance":
+            continue  # that is told of the project as a whole
+        covers = (waiver for waiver in waivers if concerns(waiver, loss) and not shortfall(waiver, loss, losses, earlier))
+        waiver = next(covers, None)
+        note = f"waived until {waiver.until} ({waiver.ticket or 'no ticket'})" if waiver else "no waiver covers it"
+        yield (*(_lapsed(one) if one.field else (GATE, one.text)), note)
+
+
+def _early(before: Project, after: Project, environment: str) -> Iterator[tuple[str, str]]:
+    """Yield the versions that come together with the environment that they should have been seen to run in before."""
+    old, new = before.plans[environment], after.plans[environment]
+    earlier = new.environments[environment]["after"]
+    if earlier not in before.plans or earlier not in after.plans:
+        return
+    for model, entry in new.tree["models"].items():
+        here = [plan.tree["models"].get(model, {}).get("version") for plan in (old, new)]
+        there = [side.plans[earlier].tree["models"].get(model, {}).get("version") for side in (before, after)]
+        if None not in here and here[0] != here[1] and here[1] == there[1] and there[0] != there[1]:
+            yield POLICY, f"{model} {entry['version']} comes together with the environment before it, not after it has run there"
 
 
 def network_risks(changes: Iterable[ObjectChange], before: Objects, after: Objects) -> list[tuple[Key, str]]:

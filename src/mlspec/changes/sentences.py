@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mlspec.changes.bounds import bounds_of, shown
+from mlspec.changes.evidence import evidence_of
 from mlspec.changes.gates import Gates, Loosening, loosenings
 from mlspec.changes.side import Project
 from mlspec.changes.values import ABSENT, Change, compare
@@ -14,6 +16,7 @@ from mlspec.location import format_path
 from mlspec.plan.plan import Plan
 
 LOOSER, TIGHTER = "LOOSER", "tighter"
+_DIGEST, _SHOWN = re.compile(r"(?<![0-9a-zA-Z])[0-9a-f]{32,128}(?![0-9a-zA-Z])"), 12
 _LONGEST = 160
 """Characters of one value."""
 _ITEMS = {
@@ -47,7 +50,8 @@ def sentences_of(before: Project, after: Project, environments: tuple[str, ...] 
             verb = "added" if old is None else "REMOVED"
             said.setdefault(f"environment {verb}, namespace {there.namespace}", []).append(name)
             continue
-        for text in _of_environment(old, new, before.gates(name), after.gates(name)):
+        known = (text for text, bad in evidence_of(before, after, name) if not bad)
+        for text in (*_of_environment(old, new, before.gates(name), after.gates(name)), *known):
             if name not in said.setdefault(text, []):
                 said[text].append(name)
     made = [Sentence(tuple(names), text) for text, names in said.items()]
@@ -59,8 +63,13 @@ def short(value: Any) -> str:
     if value is ABSENT:
         return "none"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = " ".join(text.split())
+    text = shorten(" ".join(text.split()))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def shorten(text: str) -> str:
+    """Return a text with the beginnings of the digests in it."""
+    return _DIGEST.sub(lambda found: f"{found[0][:_SHOWN]}…", text)
 
 
 def gate_sentences(before: Gates, after: Gates) -> Iterator[str]:
@@ -148,7 +157,11 @@ def _serving_on(old: Plan, new: Plan) -> Iterator[str]:
             yield f"{name}: {serves} goes on serving; the rollout of {versions[1]} was aborted, and another version has to follow it"
             continue
         share = f"{rollout['steps'][0]} %" if rollout.get("steps") else "none"
-        yield f"{name}: {serves} goes on serving; {versions[1]} gets {share} of the traffic at first"
+        before = old.live.get(name, {})
+        ends = ""
+        if "step" in before and before.get("canary", versions[1]) != versions[1]:
+            ends = f" the canary {before['canary']}, at step {int(before['step']) + 1}, ends;"
+        yield f"{name}: {serves} goes on serving;{ends} {versions[1]} gets {share} of the traffic at first"
 
 
 def live_words(facts: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ class Total(NamedTuple):
     most: Decimal = Decimal(0)
     """By the same at the largest number of replicas."""
     now_and_then: Decimal = Decimal(0)
-    """By jobs, while they all run."""
+    """By jobs and the steps of pipelines, while they all run."""
 
 
 Totals = Mapping[str, Total]
@@ -85,9 +85,23 @@ def _pods(item: dict[str, Any], scalers: Mapping[tuple[str, str], tuple[int, int
     elif kind == "CronJob":
         template = ((spec.get("jobTemplate") or {}).get("spec") or {}).get("template") or {}
         yield 0, 0, 1, _pod(template.get("spec") or {})
+    elif kind == "PipelineVersion":
+        for container in _steps(spec):
+            yield 0, 0, 1, _asked({"resources": container})
     elif kind == "TrainJob":
         trainer = spec.get("trainer") or {}
         yield 0, 0, int(trainer.get("numNodes", 1)), _asked({"resources": trainer.get("resourcesPerNode") or {}})
+
+
+def _steps(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what the steps of a pipeline ask for, as the resources of a container (Kubeflow Pipelines 2.14, pipeline_spec.proto)."""
+    deployment = (spec.get("pipelineSpec") or {}).get("deploymentSpec") or {}
+    for executor in (deployment.get("executors") or {}).values():
+        asked = (executor.get("container") or {}).get("resources") or {}
+        device = asked.get("accelerator") or {}
+        limits = {str(device.get("resourceType")): str(device.get("resourceCount"))} if device else {}
+        wanted = {"cpu": asked.get("resourceCpuRequest"), "memory": asked.get("resourceMemoryRequest")}
+        yield {"limits": limits, "requests": {name: value for name, value in wanted.items() if value is not None}}
 
 
 def _containers(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:

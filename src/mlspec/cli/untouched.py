@@ -13,8 +13,8 @@ from mlspec.tree import lock_path
 
 _READS_MORE = re.compile(rb"\b(templates|dvc)\b")
 """Words of specs that read files which a lock does not list."""
-_OWN = ".mlspec"
-"""The folder of a repository's own schemas and templates."""
+_OWN = ".mlspec/crds"
+"""The folder of a repository's own schemas."""
 
 
 def untouched(one: Path, other: Path, specs: Iterable[str]) -> set[str]:

@@ -22,9 +22,11 @@ def write_github(diagnostics: Sequence[Diagnostic], stream: TextIO) -> None:
 
 def _command(diagnostic: Diagnostic) -> str:
     site = diagnostic.site
-    properties = {"file": site.file, "line": site.line, "endLine": site.end_line}
-    if site.line == site.end_line:  # columns of two different lines are refused
-        properties |= {"col": site.column, "endColumn": site.end_column}
+    properties: dict[str, str | int] = {}
+    if site.file != ".":  # what is wrong with the surroundings stands in no file
+        properties |= {"file": site.file, "line": site.line, "endLine": site.end_line}
+        if site.line == site.end_line:  # columns of two different lines are refused
+            properties |= {"col": site.column, "endColumn": site.end_column}
     properties["title"] = diagnostic.code
     listed = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
     texts = [diagnostic.message]

@@ -55,7 +55,7 @@ def _project(project: ProjectAccount) -> dict[str, Any]:
         "spec": project.spec,
         "state": project.state,
         "sentences": [{"environments": list(one.environments), "text": one.text} for one in project.sentences],
-        "risks": [{"kind": one.kind, "environments": list(one.environments), "text": one.text} for one in project.risks],
+        "risks": [{"kind": one.kind, "environments": list(one.environments), "text": one.text, "note": one.note} for one in project.risks],
         "edits": [_edit(edit) for edit in project.edits],
         "environments": [_environment(environment) for environment in project.environments],
         "files": [{"path": path, "sign": sign} for path, sign in project.files.items()],

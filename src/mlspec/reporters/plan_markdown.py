@@ -12,6 +12,7 @@ from typing import TextIO
 
 from mlspec.changes.account import Account, ProjectAccount
 from mlspec.changes.risks import KINDS
+from mlspec.changes.side import Side
 from mlspec.reporters.plan_words import (
     LONGEST,
     Piece,
@@ -31,6 +32,7 @@ MARKER = "<!-- mlspec plan -->"
 """The first line, by which CI finds its comment again."""
 BUDGET = 65_000
 """Characters; GitHub takes 65,536."""
+_MOVES = re.compile(r"^(HEAD|FETCH_HEAD|ORIG_HEAD|MERGE_HEAD|@)|[\^~@]")
 _RISK = 600
 """Characters of one risk."""
 _SPECS, _FINDINGS = 8, 8
@@ -53,7 +55,7 @@ def markdown_of(account: Account) -> str:
     tail = [count(risks, "risk")] if risks else []
     tail += [f"{count(grave, 'grave effect')} in the cluster"] if grave else []
     head = [MARKER, f"### Plan: {'; '.join([headline(account), *tail])}", ""]
-    head += [f"{code(account.before.label)} → {code(account.after.label)}{_commits(account)}. Both sides compiled by this mlspec.", ""]
+    head += [f"{_side(account.before)} → {_side(account.after)}. Both sides compiled by this mlspec.", ""]
     head += _broken(account)
     paper = _Paper(BUDGET)
     paper.must(head)
@@ -142,10 +144,12 @@ class _Paper:
         return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _commits(account: Account) -> str:
-    named = [(side.commit[:12], side.label) for side in (account.before, account.after)]
-    shown = [code(commit) for commit, label in named if commit and not commit.startswith(label)]
-    return f" (commits {', '.join(shown)})" if shown else ""
+def _side(side: Side) -> str:
+    """Return what people know a side by: its name and commit; the commit alone where the name is one that moves, like HEAD^1."""
+    if not side.commit or side.commit.startswith(side.label):
+        return code(side.label)
+    shown = code(side.commit[:12])
+    return shown if _MOVES.search(side.label) else f"{code(side.label)} ({shown})"
 
 
 def _broken(account: Account) -> list[str]:
@@ -187,7 +191,8 @@ def _risks(project: ProjectAccount, longest: int, *, many: bool) -> list[str]:
     for risk in project.risks:
         lead = where(risk.environments, project)
         text = risk.text if len(risk.text) <= longest else f"{risk.text[: longest - 1]}…"
-        lines.append(f"- **{KINDS[risk.kind]}**: {code(text)}" + (f" in {code(lead[:longest])}" if lead else ""))
+        note = f"; {code(risk.note[:longest])}" if risk.note else ""
+        lines.append(f"- **{KINDS[risk.kind]}**: {code(text)}" + (f" in {code(lead[:longest])}" if lead else "") + note)
     return [*lines, ""]
 
 

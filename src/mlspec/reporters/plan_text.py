@@ -46,7 +46,7 @@ def _project(project: ProjectAccount) -> Iterator[tuple[str, str]]:
         yield "!", f"  {count(len(project.risks), 'risk')}"
         for risk in project.risks:
             lead = where(risk.environments, project)
-            yield "!", f"    {KINDS[risk.kind]}: {risk.text}" + (f" ({lead})" if lead else "")
+            yield "!", f"    {KINDS[risk.kind]}: {risk.text}" + (f" ({lead})" if lead else "") + (f"; {risk.note}" if risk.note else "")
     if effects := effect_rows(project):
         yield "", ""
         yield "#", "  in the cluster"

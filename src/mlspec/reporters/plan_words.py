@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import groupby, takewhile
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from mlspec.changes.account import Account, EnvironmentAccount, Hunk, ProjectAcc
 from mlspec.changes.causes import Cause
 from mlspec.changes.edits import Edit
 from mlspec.changes.objects import ObjectChange
+from mlspec.changes.sentences import shorten
 from mlspec.changes.side import Side
 from mlspec.changes.totals import Total, shown
 from mlspec.changes.values import ABSENT, Change, compare
@@ -64,12 +66,14 @@ def value(found: Any, longest: int | None = LONGEST) -> str:
     """Return a value on one line, at most so many characters of it; what looks like a secret is masked."""
     if found is ABSENT:
         return "none"
+    if isinstance(found, Decimal):
+        return str(found)
     text = json.dumps(found, ensure_ascii=False, default=str)
     if isinstance(found, str) and found and found.isprintable() and not found.startswith(("{", "[", '"', " ")) and not found.endswith(" "):
         text = found if found not in ("true", "false", "null", "none") and not _is_number(found) else text
     if secret_in(text):
         return MASK
-    text = printable(text)
+    text = shorten(printable(text))
     return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"
 
 
@@ -126,7 +130,7 @@ def _documents(before: str, after: str) -> tuple[Change, ...] | None:
     if not (before.startswith(("{", "[")) and after.startswith(("{", "["))):
         return None
     try:
-        found = compare(json.loads(before), json.loads(after))
+        found = compare(*(json.loads(text, parse_float=Decimal) for text in (before, after)))
     except ValueError:
         return None
     return found if found and all(change.path for change in found) else None
@@ -245,7 +249,7 @@ def total_rows(environment: EnvironmentAccount) -> Iterator[tuple[str, str, str]
         if (before.least, before.most) != (after.least, after.most):
             yield resource, _range(resource, before), _range(resource, after)
         if before.now_and_then != after.now_and_then:
-            yield f"{resource} of jobs", shown(resource, before.now_and_then), shown(resource, after.now_and_then)
+            yield f"{resource} of jobs and steps", shown(resource, before.now_and_then), shown(resource, after.now_and_then)
 
 
 def _range(resource: str, total: Total) -> str:
