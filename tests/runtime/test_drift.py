@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import bisect
+import contextlib
 import datetime
 import gzip
+import importlib.util
+import io
 import json
 import math
 import os
@@ -30,6 +33,8 @@ from pyarrow import parquet
 PROGRAM = Path(__file__).parents[2] / "src" / "mlspec" / "runtime" / "drift.py"
 PYTHON = os.environ.get("MLSPEC_PROGRAM_PYTHON", sys.executable)
 """The programs travel: an older Python can be named to run them."""
+ALONE = sys.executable != PYTHON
+"""Whether every run is a process of its own, which takes half a second to import pyarrow; else most runs are calls of the same main."""
 LABELS = {"project": "churn", "environment": "prod", "endpoint": "churn"}
 NOW = "2026-11-21T08:00:00Z"
 SECONDS = 1795248000.0
@@ -131,6 +136,28 @@ class Done:
         self.code, self.out, self.err = code, out, err
 
 
+def alone(*arguments: str) -> Done:
+    """Run the program by itself: isolated, so that it finds nothing of mlspec."""
+    done = subprocess.run([PYTHON, "-I", str(PROGRAM), *arguments], capture_output=True, text=True, check=False, timeout=120)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def called(*arguments: str) -> Done:
+    """Load the program's file and call its main in this process."""
+    found = importlib.util.spec_from_file_location("drift_program", PROGRAM)
+    assert found is not None
+    assert found.loader is not None
+    program = importlib.util.module_from_spec(found)
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            found.loader.exec_module(program)
+            code = program.main([*arguments])
+        except SystemExit as ended:
+            code = ended.code
+    return Done(code, out.getvalue(), err.getvalue())
+
+
 class Place:
     """A folder with a reference, what is current, a dataset and thresholds."""
 
@@ -144,16 +171,16 @@ class Place:
         threshold = {"threshold": "input-drift", "on": "drift", "mode": mode, "rules": made}
         (self.folder / "rules.json").write_text(json.dumps(threshold))
 
-    def run(self, url: str, *more: str, task: str = "drift", options: dict[str, Any] | None = None) -> Done:
+    def run(self, url: str, *more: str, task: str = "drift", options: dict[str, Any] | None = None, by_itself: bool = ALONE) -> Done:
         (self.folder / "dataset.json").write_text(json.dumps(self.dataset))
         arguments = ["--task", task, "--dataset", str(self.folder / "dataset.json"), "--against", str(self.against)]
         if task == "drift":
             arguments += ["--rules", str(self.folder / "rules.json")]
         arguments += ["--current", str(self.current), "--pushgateway", url, "--labels", json.dumps(LABELS), "--now", NOW]
         arguments += ["--options", json.dumps(options or {}), *more]
-        done = subprocess.run([PYTHON, "-I", str(PROGRAM), *arguments], capture_output=True, text=True, check=False, timeout=120)
-        assert "Traceback" not in done.stderr, done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
+        done = alone(*arguments) if by_itself else called(*arguments)
+        assert "Traceback" not in done.err, done.err
+        return done
 
     def scores(self, *more: str, task: str = "drift", options: dict[str, Any] | None = None) -> tuple[Done, dict[tuple[str, str], float]]:
         """Run, and return what was pushed of the task's gauge."""
@@ -684,8 +711,25 @@ def test_without_pyarrow_it_says_what_is_needed(usual: Place) -> None:
     ],
 )
 def test_usage_is_exit_2(wrong: tuple[str, ...]) -> None:
-    done = subprocess.run([PYTHON, "-I", str(PROGRAM), *wrong], capture_output=True, text=True, check=False)
-    assert done.returncode == 2, done.stderr
+    done = alone(*wrong) if ALONE else called(*wrong)
+    assert done.code == 2, done.err
+
+
+@pytest.mark.parametrize("age", ["20", "50"])
+def test_by_itself_it_does_what_its_main_does(usual: Place, age: str) -> None:
+    """Isolated, with nothing of mlspec to import: the same exit, the same words, the same gauges."""
+    write(usual.current, customers(2, 300, age=float(age)))
+    ends = []
+    for by_itself in (True, False):
+        with StandInPushgateway() as there:
+            done = usual.run(there.url, by_itself=by_itself)
+        ends.append((done.code, done.out, done.err.replace(there.url, "URL"), there.texts))
+    assert ends[0] == ends[1]
+    assert len(ends[0][3]) == 1
+
+
+def test_by_itself_a_wrong_line_is_exit_2() -> None:
+    assert alone().code == 2
 
 
 def test_a_label_with_a_slash_is_encoded(usual: Place) -> None:
