@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -208,7 +209,7 @@ def test_nobody_there_is_exit_3_within_the_time() -> None:
     started = time.monotonic()
     done = register("--registry", f"http://127.0.0.1:{port}", "--model", "churn", "--source", SOURCE, "--timeout", "1")
     assert done.returncode == 3
-    assert "gave up on the registry: no answer: [Errno 111] Connection refused" in done.stderr
+    assert re.search(r"gave up on the registry: no answer: \[Errno \d+\] Connection refused", done.stderr)
     assert time.monotonic() - started < 10
 
 

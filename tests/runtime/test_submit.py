@@ -388,9 +388,13 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     own = tmp_path_factory.mktemp("apiserver")
     crds = own / "crds" / "kubeflow"
     crds.mkdir(parents=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    there = f"https://127.0.0.1:{port}"
     for name in ("kubeflow-trainer/trainjobs.trainer.kubeflow.org.yaml", "kubeflow-katib/experiments.kubeflow.org.yaml"):
         (crds / Path(name).name).write_text((APISERVER.parents[2] / "crds" / name).read_text())
-    env = {**os.environ, "MLSPEC_APISERVER": str(own), "KUBEBUILDER_ASSETS": str(binaries), "MLSPEC_APISERVER_PORT": "18443"}
+    env = {**os.environ, "MLSPEC_APISERVER": str(own), "KUBEBUILDER_ASSETS": str(binaries), "MLSPEC_APISERVER_PORT": str(port)}
     try:
         for _ in range(3):  # kubectl's wait stumbles over a definition that has no conditions yet
             command = [str(APISERVER), "up", str(own / "crds")]
@@ -400,7 +404,7 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         assert up.returncode == 0, up.stderr
         certificate = own / "run" / "certs" / "apiserver.crt"
         token = (own / "run" / "tokens").read_text().partition(",")[0]
-        ask = asker("https://127.0.0.1:18443", {"Authorization": f"Bearer {token}"}, ssl.create_default_context(cafile=str(certificate)))
+        ask = asker(there, {"Authorization": f"Bearer {token}"}, ssl.create_default_context(cafile=str(certificate)))
         for folder in (TRAINER, KATIB):
             _ready(ask, folder)
         ask("POST", "api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}})
@@ -418,7 +422,7 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         ask("POST", "apis/rbac.authorization.k8s.io/v1/namespaces/ml/rolebindings", binding)
         asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         (own / "token").write_text(ask("POST", f"{account}/p-train/token", asked)["status"]["token"])
-        arguments = ("--server", "https://127.0.0.1:18443", "--ca-file", str(certificate), "--token-file", str(own / "token"))
+        arguments = ("--server", there, "--ca-file", str(certificate), "--token-file", str(own / "token"))
         yield Cluster(ask, arguments)
     finally:
         kept = own / "run" / "pids"
@@ -445,9 +449,20 @@ def line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
+def hear(process: subprocess.Popen[str], word: str) -> str:
+    """Wait until the program says a word; return all that it said until then."""
+    assert process.stderr
+    said = ""
+    for one in process.stderr:
+        said += one
+        if word in one:
+            return said
+    pytest.fail(f"it never said {word}: {said}")
+
+
 def test_a_trainjob_is_made_awaited_and_left(cluster: Cluster) -> None:
     data = 's3://d/"quoted" \\ {{x}} ${y}\n'
-    process = cluster.create(TRAINJOB, "--set", f"DATA={data}")
+    process = cluster.create(TRAINJOB, "--set", f"DATA={data}", "--timeout", "60")
     name = line(process)
     assert re.fullmatch("churn-fit-[0-9a-f]{5}", name)
     path = f"{TRAINER}/{name}"
@@ -455,12 +470,10 @@ def test_a_trainjob_is_made_awaited_and_left(cluster: Cluster) -> None:
     assert made["spec"]["trainer"]["command"] == ["torchrun", "t.py", f"--data={data}", "--at=@{HOME}"]
     assert made["metadata"]["annotations"]["who"] == "a@b.org"
     cluster.status(path, conditions=[condition("Suspended", "Suspended", "Kueue holds it")])
-    time.sleep(0.2)
+    assert "TrainJob ml/" in hear(process, "Suspended")
     cluster.status(path, conditions=[condition("Complete", "JobsCompleted")])
     done = Done(process)
     assert done.code == 0, done.err
-    assert "TrainJob ml/" in done.err
-    assert "Suspended" in done.err
     assert cluster.names(TRAINER) == [name]
 
 
@@ -501,15 +514,14 @@ def test_what_someone_else_deletes_is_exit_3(cluster: Cluster) -> None:
 
 def test_an_experiment_gives_its_best_parameters(cluster: Cluster, tmp_path: Path) -> None:
     result, best = tmp_path / "out" / "best.json", tmp_path / "out" / "best"
-    process = cluster.create(EXPERIMENT, "--set", "RUN=7", "--result", str(result), "--best-dir", str(best))
+    process = cluster.create(EXPERIMENT, "--set", "RUN=7", "--result", str(result), "--best-dir", str(best), "--timeout", "60")
     assert line(process) == "search-7"
     cluster.status(f"{KATIB}/search-7", conditions=[condition("Running")], trialsRunning=2, trialsSucceeded=1)
-    time.sleep(0.2)
+    hear(process, "1 trialsSucceeded")
     status = {"conditions": [condition("Running"), condition("Succeeded")], "trialsSucceeded": 3, "currentOptimalTrial": BEST}
     cluster.status(f"{KATIB}/search-7", **status)
     done = Done(process)
     assert done.code == 0, done.err
-    assert "1 trialsSucceeded" in done.err
     parameters = {"auc": "0.93", "lr": "0.010", "depth": "4", "kind": "b"}
     assert json.loads(result.read_text()) == parameters
     assert {path.name: path.read_text() for path in best.iterdir()} == parameters
@@ -625,7 +637,9 @@ def test_a_token_is_read_anew(tmp_path: Path) -> None:
         process = cluster.create(TRAINJOB, "--set", "DATA=x")
         name = line(process)
         token.write_text("two\n")
-        time.sleep(0.3)
+        ends = time.monotonic() + 30
+        while "Bearer two" not in there.tokens and time.monotonic() < ends:
+            time.sleep(0.02)
         cluster.status(f"{TRAINER}/{name}", conditions=[condition("Complete")])
         assert Done(process).code == 0
     assert there.tokens[0] == "Bearer one"
