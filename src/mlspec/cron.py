@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 WORDS = {
@@ -22,6 +24,9 @@ _FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("month", 1, 12, _MONTHS),
     ("weekday", 0, 6, _WEEKDAYS),
 )
+_DAY = 24 * 60
+_SPAN = 9 * 365 + 2
+"""Days in which every schedule that comes at all has come twice: two leap days lie in them."""
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -41,6 +46,23 @@ class Schedule(NamedTuple):
         if not self.every_weekday:
             return True
         return any(min(self.days) <= _LONGEST[month - 1] for month in self.months)
+
+    def longest_pause(self) -> int:
+        """Return the longest time without a run, in minutes, clocks that change left out; that of nine years where there are none."""
+        times = sorted(hour * 60 + minute for hour in self.hours for minute in self.minutes)
+        first = date(2023, 1, 1)
+        days = [at for at in range(_SPAN) if self._falls_on(first + timedelta(at))]
+        if not days:
+            return _SPAN * _DAY
+        within = max((later - earlier for earlier, later in pairwise(times)), default=0)
+        between = max((later - earlier for earlier, later in pairwise(days)), default=_SPAN)
+        return max(within, between * _DAY - times[-1] + times[0])
+
+    def _falls_on(self, day: date) -> bool:
+        if day.month not in self.months:
+            return False
+        named, weekday = day.day in self.days, day.isoweekday() % 7 in self.weekdays
+        return named and weekday if self.every_day or self.every_weekday else named or weekday
 
 
 def parse_cron(text: str) -> Schedule:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mlspec.changes.bounds import ALERT, GATE, MODES, Bound, Weakness, bounds_of, shown, weaknesses
@@ -12,6 +14,20 @@ from mlspec.plan.plan import Plan
 from mlspec.plan.rules import rules_of
 
 Threshold = Mapping[str, Any]
+READINGS = ("metrics", "slices", "champion")
+"""Fields of a gate step that name an output of another step."""
+
+
+class Reading(NamedTuple):
+    """The output of a step that a gate reads."""
+
+    reference: str
+    source: str
+    """What the step does, and which output it is: the same under another name."""
+
+    def same_as(self, other: Reading | None) -> bool:
+        """Tell whether two gates read the same."""
+        return other is not None and (self.reference == other.reference or self.source == other.source)
 
 
 class Use(NamedTuple):
@@ -27,6 +43,8 @@ class Use(NamedTuple):
     """The dataset that a step checks."""
     holds: tuple[tuple[str, Path], ...] = ()
     """The steps that run only after it, ``register churn`` for what registers a model, each with its place."""
+    reads: Mapping[str, Reading] = MappingProxyType({})
+    """What a gate step judges, by its field: ``metrics``, ``slices``, ``champion``."""
 
 
 class Gates(NamedTuple):
@@ -47,7 +65,8 @@ class Loosening(NamedTuple):
     """The rule's name; empty where the threshold as a whole is looser."""
     kind: str
     """``value``, ``bound``, ``direction``, ``tolerance``, ``slice``, ``quantile``, ``severity``, ``window``, ``for``, ``minSamples``,
-    ``rule`` (removed), ``mode``, ``threshold`` (removed), ``reference`` (no longer used), ``order`` (a step does not wait any more)."""
+    ``rule`` (removed), ``mode``, ``threshold`` (removed), ``reference`` (no longer used), ``order`` (a step does not wait any more),
+    ``metrics``, ``slices``, ``champion`` (a gate step reads another output)."""
     before: str
     after: str
     path: Path
@@ -65,7 +84,7 @@ class Loosening(NamedTuple):
         return f"gate {self.threshold}:{rule}{kind} {self.before} → {self.after}"
 
 
-_PLAIN = frozenset({"value", "bound", "rule", "threshold", "direction", "reference", "order"})
+_PLAIN = frozenset({"value", "bound", "rule", "threshold", "direction", "reference", "order", "guard", "patch"})
 """Kinds of which the two values say enough."""
 _WORDS = {"slice": "holds", "minSamples": "samples needed", "for": "must last"}
 
@@ -124,6 +143,7 @@ def _at(use: Use, old: Threshold, before: Gates, after: Gates) -> Iterator[Loose
         if here and step not in held and f"{use.guarded}.{step}" in after.steps:
             yield Loosening(use.threshold, "", "order", f"{step} waits for it", "does not wait", path)
     if same:
+        yield from _elsewhere(use, same)
         return
     instead = [name for name in dict.fromkeys(other.threshold for other in here) if after.thresholds[name]["on"] == old["on"]]
     kept = [after.thresholds[name] for name in instead]
@@ -136,6 +156,17 @@ def _at(use: Use, old: Threshold, before: Gates, after: Gates) -> Iterator[Loose
         of = f"guards {use.guarded}" + (f" with {use.data}" if use.data else "")
         losses = [Loosening(use.threshold, "", "threshold" if gone else "reference", of, what, use.path)]
     yield from (one._replace(now=use.path) for one in losses)
+
+
+def _elsewhere(use: Use, same: list[Use]) -> Iterator[Loosening]:
+    """Yield what a gate step judged and does not judge any more: other metrics, other slices, another champion."""
+    for key in READINGS:
+        was = use.reads.get(key)
+        if any(other.reads.get(key) == was or (was is not None and was.same_as(other.reads.get(key))) for other in same):
+            continue
+        now, place = same[0].reads.get(key), same[0].path[:-1]
+        before, after = (one.reference if one else "none" for one in (was, now))
+        yield Loosening(use.threshold, "", key, before, after, (*use.path[:-1], key), now=(*place, key) if now else same[0].path)
 
 
 def _place(use: Use) -> tuple[str, str, str]:
@@ -191,9 +222,9 @@ def _uses(tree: Mapping[str, Any]) -> Iterator[Use]:
             for key in ("gate", "check"):
                 if key in entry:
                     place: Path = ("pipelines", name, "steps", step, key)
-                    yield Use(
-                        entry[key], f"pipelines.{name}", GATE, place, str(entry.get("data", "")) if key == "check" else "", waiting[step]
-                    )
+                    data = str(entry.get("data", "")) if key == "check" else ""
+                    reads = dict(_reads(pipeline["steps"], entry)) if key == "gate" else {}
+                    yield Use(entry[key], f"pipelines.{name}", GATE, place, data, waiting[step], reads)
         for at, trigger in enumerate(pipeline.get("on") or ()):
             if "breach" in trigger:
                 yield Use(trigger["breach"], f"pipelines.{name}", ALERT, ("pipelines", name, "on", at, "breach"))
@@ -206,6 +237,14 @@ def _uses(tree: Mapping[str, Any]) -> Iterator[Use]:
     for name, dataset in tree["datasets"].items():
         if quality := dataset.get("quality"):
             yield Use(quality, f"datasets.{name}", GATE, ("datasets", name, "quality"))
+
+
+def _reads(steps: Mapping[str, Any], gate: Mapping[str, Any]) -> Iterator[tuple[str, Reading]]:
+    for key in READINGS:
+        if key in gate:
+            _, step, output = str(gate[key]).split(".", 2)
+            made = {part: value for part, value in (steps.get(step) or {}).items() if part != "after"}
+            yield key, Reading(str(gate[key]), f"{json.dumps(made, default=str, sort_keys=True)} {output}")
 
 
 def _names(steps: Mapping[str, Any]) -> dict[str, str]:
@@ -236,4 +275,4 @@ def _guards(step: Mapping[str, Any]) -> bool:
     return "gate" in step or "check" in step
 
 
-__all__ = ["Gates", "Loosening", "Use", "gates_of", "loosenings"]
+__all__ = ["Gates", "Loosening", "Reading", "Use", "gates_of", "loosenings"]

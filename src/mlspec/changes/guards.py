@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from mlspec.changes.gates import Loosening
+from mlspec.checks.order import step_edges
+from mlspec.cron import parse_cron
 from mlspec.location import Path, format_path
 from mlspec.plan.plan import Plan
 from mlspec.quantity import plain, ratio, seconds
@@ -48,6 +52,16 @@ MONITORED: Mapping[tuple[str, ...], Measure] = {
 """Objectives of an endpoint."""
 COMPARED = (("drift", "against"), ("outliers", "method"), ("bias", "across"), ("bias", "metric"))
 """What is compared with what: of two that differ, neither is as strict as the other."""
+_PIPELINES = ("Pipeline", "PipelineVersion", "WorkflowTemplate", "CronWorkflow", "PipelineRun", "Task")
+PATCHED: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("PrometheusRule", "AlertmanagerConfig", "PodMonitor", "ServiceMonitor", "AnalysisTemplate"), frozenset()),
+    **dict.fromkeys((*_PIPELINES, "ConfigMap", "CronJob", "Rollout", "Sensor", "EventSource"), frozenset()),
+    "HTTPRoute": frozenset({"weight", "rules", "backendRefs"}),
+    "InferenceGraph": frozenset({"weight", "nodes"}),
+    "InferenceService": frozenset({"canaryTrafficPercent", "logger"}),
+    **dict.fromkeys(("Application", "Kustomization"), frozenset({"syncPolicy", "suspend", "ignoreDifferences"})),
+}
+"""Kinds of objects that gates and guards are made of, and which of their fields are theirs; all where none is named."""
 _SCHEMA = {"schemaMatch": ("type", "nullable", "unique"), "outOfRange": ("min", "max"), "unknownValues": ("values",)}
 """Metrics on data that hold a dataset against its schema, and the fields of a column that each of them reads."""
 
@@ -67,8 +81,13 @@ def lapses(before: Plan, after: Plan) -> list[Loosening]:
     for name, dataset in new["datasets"].items():
         if name in old["datasets"]:
             found += _schema(name, old, dataset.get("schema") or {})
+    for name, pipeline in new["pipelines"].items():
+        if name in old["pipelines"] and _judges(old["pipelines"][name]["steps"]):
+            found += _schedule(name, old["pipelines"][name].get("schedule"), pipeline.get("schedule"))
+    found += _patches(before, after)
     found += _environment(before, after)
     found += _platform(old["platform"], new["platform"])
+    found += _asking(before, after)
     found += _governance(old.get("governance") or {}, new.get("governance") or {})
     return found
 
@@ -169,6 +188,82 @@ def _said(value: Any) -> str:
     return "none" if value is None else _listed(value) if isinstance(value, list) else str(value)
 
 
+def _judges(steps: Entry) -> bool:
+    """Tell whether a pipeline does nothing but judge: whatever else it does leads to a gate or a check, and nothing waits for these."""
+    edges = step_edges(steps, ())
+    waited = {needed for found in edges.values() for needed, _ in found}
+    return all("gate" in step or "check" in step for name, step in steps.items() if name not in waited)
+
+
+def _schedule(name: str, old: Entry | None, new: Entry | None) -> Iterator[Loosening]:
+    """Yield where a pipeline that only judges does so seldomer, told by the longest time without a run."""
+    path: Path = ("pipelines", name, "schedule")
+    if old is None or old["suspend"]:
+        return
+    if new is None:
+        yield _lapse(path, "guard", old["cron"], "removed")
+    elif new["suspend"]:
+        yield _lapse((*path, "suspend"), "guard", "false", "true")
+    elif parse_cron(new["cron"]).longest_pause() > parse_cron(old["cron"]).longest_pause():
+        yield _lapse((*path, "cron"), "value", old["cron"], new["cron"])
+
+
+def _patches(before: Plan, after: Plan) -> Iterator[Loosening]:
+    """Yield patches that are new, or others than before, of objects that gates and guards are made of: what they do is not judged."""
+    known = {patch_name(patch) for _, patch in _here(before)}
+    for at, patch in _here(after):
+        if patch_name(patch) not in known and may_weaken(patch):
+            yield Loosening("patches", "", "patch", "none", patch_name(patch), ("patches", at), field=True)
+
+
+def _here(plan: Plan) -> Iterator[tuple[int, Entry]]:
+    for at, patch in enumerate(plan.tree.get("patches") or ()):
+        if patch["target"].get("environment", plan.environment) == plan.environment:
+            yield at, patch
+
+
+def patch_name(patch: Entry) -> str:
+    """Return what a patch is known by: what it is of, and eight digits of what it does; reason and environment are no part of it."""
+    target = {key: value for key, value in patch["target"].items() if key != "environment"}
+    made = json.dumps([target, patch.get("merge"), patch.get("json")], default=str, sort_keys=True)
+    of = "/".join(str(target[key]) for key in ("kind", "name") if key in target)
+    return f"{of} {hashlib.sha256(made.encode()).hexdigest()[:8]}"
+
+
+def may_weaken(patch: Entry) -> bool:
+    """Tell whether a patch is of what gates and guards are made of, so that it may undo or add to one."""
+    fields = PATCHED.get(str(patch["target"]["kind"]))
+    if not fields:
+        return fields is not None
+    pointers = [str(one[key]) for one in patch.get("json") or () for key in ("path", "from") if key in one]
+    touched = {part for pointer in pointers for part in pointer.split("/")}
+    return bool(fields & (touched | set(_keys([patch.get("merge"), [one.get("value") for one in patch.get("json") or ()]]))))
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        yield from map(str, value)
+    for below in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _keys(below)
+
+
+def _asking(before: Plan, after: Plan) -> Iterator[Loosening]:
+    """Yield where no CI system asks a gate, or counts approvals, any more."""
+    old, new = (plan.tree["platform"]["ci"] for plan in (before, after))
+    if not old or new:
+        return
+    asked = after.environments[after.environment]["approvals"] or _care_by_ci(after)
+    if asked:
+        yield _lapse(("platform", "ci"), "guard", _listed(one["word"] for one in old), "removed")
+
+
+def _care_by_ci(plan: Plan) -> bool:
+    """Tell whether the gate of a rollout is asked by the CI system: on plain Kubernetes Argo Rollouts asks it."""
+    if plan.tree["platform"]["serving"]["word"] == "kubernetes":
+        return False
+    return any("gate" in endpoint["rollout"] for endpoint in plan.tree["serving"].values())
+
+
 def _environment(before: Plan, after: Plan) -> Iterator[Loosening]:
     was, now = before.environments[before.environment], after.environments[after.environment]
     path: Path = ("environments", after.environment)
@@ -219,4 +314,4 @@ def _dig(entry: Any, parts: tuple[str, ...]) -> Any:
     return entry
 
 
-__all__ = ["Measure", "lapses"]
+__all__ = ["PATCHED", "Measure", "lapses", "may_weaken", "patch_name"]

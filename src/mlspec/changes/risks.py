@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mlspec.changes.edits import Edit
 from mlspec.changes.evidence import evidence_of
 from mlspec.changes.gates import Loosening, loosenings
-from mlspec.changes.guards import lapses
+from mlspec.changes.guards import lapses, may_weaken
 from mlspec.changes.objects import Key, ObjectChange, Objects
 from mlspec.changes.sentences import short
 from mlspec.changes.side import Project
@@ -193,6 +193,10 @@ def _lapsed(one: Loosening) -> tuple[str, str]:
         return POLICY, f"no longer promoted after {one.before}" + (f", but after {one.after}" if one.after != "removed" else "")
     if section == "environments":
         return POLICY, f"approvals {turn}"
+    if one.kind == "patch":
+        return GATE, f"a patch of {short(one.after.rpartition(' ')[0])}, which gates and guards are made of; what it does is not judged"
+    if (section, name) == ("platform", "ci"):
+        return GATE, "no CI system asks the gates of rollouts or counts approvals any more"
     if (section, name) == ("platform", "gitops"):
         return POLICY, f"changes in git are applied by themselves from now on (sync: {turn})"
     said = {
@@ -249,6 +253,10 @@ def _policy(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
     for patch in new.tree.get("patches") or ():
         if patch not in (old.tree.get("patches") or ()) and patch["target"].get("environment", new.environment) == new.environment:
             yield POLICY, f"a patch of {short(patch['target'])} ({short(patch['reason'])})"
+    for patch in old.tree.get("patches") or ():
+        here = patch["target"].get("environment", old.environment) == old.environment
+        if here and patch not in (new.tree.get("patches") or ()) and may_weaken(patch):
+            yield POLICY, f"a patch of {short(patch['target'])} is not made any more ({short(patch['reason'])})"
     place = ("platform", "repository")
     repositories = [_get(plan.tree, place) for plan in (old, new)]
     if repositories[0] and repositories[0] != repositories[1]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mlspec.changes.bounds import MODES, Bound, bounds_of, decimal
 from mlspec.changes.gates import Gates, Loosening
+from mlspec.changes.guards import patch_name
 from mlspec.location import Path, format_path
 from mlspec.plan.plan import Plan
 from mlspec.quantity import is_duration, ratio, seconds
@@ -70,6 +71,8 @@ class Loss(NamedTuple):
     @property
     def aspect(self) -> tuple[str, ...]:
         """What is looser, whichever way: two of one rule are one thing to allow."""
+        if self.loosening.kind == "patch":
+            return self.loosening.threshold, self.loosening.after
         if self.loosening.field:
             return (self.loosening.threshold,)
         return (self.loosening.threshold, self.loosening.rule, *self.columns)
@@ -135,8 +138,10 @@ def shortfall(waiver: Waiver, loss: Loss, losses: Iterable[Loss], earlier: Itera
     """
     one = loss.loosening
     aspects = {other.aspect for other in losses if concerns(waiver, other)}
-    if len(aspects) > 1 and (one.rule or one.field):
-        said = "one of the fields" if one.field else "slice" if waiver.rule else "rule"
+    if len(aspects) > 1 and (one.rule or one.field) and not (one.kind == "patch" and waiver.to is not None):
+        said = (
+            "one of the patches (`to`)" if one.kind == "patch" else "one of the fields" if one.field else "slice" if waiver.rule else "rule"
+        )
         return f"it names no {said}, and {len(aspects)} are looser"
     if waiver.to is not None:
         return "" if _allows(waiver, one) else f"it allows {waiver.bound}"
@@ -258,6 +263,9 @@ def _as_loose(bound: Bound, to: str) -> bool:
 
 def _lasting_field(waiver: Waiver, plan: Plan) -> Path | None:
     """Return the place of a field that still has the value that a waiver allows."""
+    if waiver.of == "patches":
+        named = (("patches", at) for at, patch in enumerate(plan.tree.get("patches") or ()) if patch_name(patch) == waiver.bound)
+        return next(named, None)
     tree = {**plan.tree, "environments": plan.environments}
     for path, value in _leaves(tree, ()):
         if format_path(path) == waiver.of:

@@ -126,7 +126,7 @@ def waiver_of_nothing(subject: Subject) -> Iterator[Found]:
             yield Found(("governance", "waivers", at, "field"), f"nothing in {section} guards", help_)
 
 
-_GUARDING = ("serving", "monitoring", "datasets", "environments", "platform", "governance")
+_GUARDING = ("serving", "monitoring", "datasets", "pipelines", "patches", "environments", "platform", "governance")
 """Sections with fields that guard without a threshold."""
 
 
