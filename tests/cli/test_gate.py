@@ -133,6 +133,10 @@ def test_the_command_and_the_program_give_one_verdict(home, capsys, form, metric
 def test_every_rule_of_a_spec_is_proven(home, capsys):
     assert main(["gate", "--self-test"]) == 0
     assert capsys.readouterr().out.splitlines() == [
+        "RULE               BOUND   FOUND                           VERDICT  WHY",
+        "rows               >= 3    3 passes, 2 does not            passed",
+        "outOfRange of age  <= 0.1  0.1 passes, 0.1000001 does not  passed",
+        "clean: passed (2)",
         "RULE                      BOUND                          FOUND                               VERDICT  WHY",
         "auc                       >= 0.86                        0.86 passes, 0.85999999 does not    passed",
         "auc against the champion  champion, at most 0.005 worse  0.995 passes, 0.994999999 does not  passed",
@@ -146,6 +150,9 @@ def test_every_rule_of_a_spec_is_proven(home, capsys):
         "RULE  BOUND   FOUND                           VERDICT  WHY",
         "auc   >= 0.8  0.8 passes, 0.7999999 does not  passed",
         "watched: passed (1)",
+        "RULE       BOUND    FOUND                             VERDICT  WHY",
+        "errorRate  <= 0.01  0.01 passes, 0.01000001 does not  passed",
+        "online: passed (1)",
         "RULE  BOUND   FOUND                           VERDICT  WHY",
         "auc   >= 0.9  0.9 passes, 0.8999999 does not  passed",
         "strict: passed (1)",
@@ -156,16 +163,16 @@ def test_a_rule_that_cannot_be_broken_or_reached_fails_the_proof(home, capsys):
     (home / "mlspec.yaml").write_text(SPEC.replace("metric: recall, min: 0.7", "metric: recall, min: 70"))
     assert main(["gate", "--self-test", "mlspec.yaml", "--format", "junit"]) == 1
     suites = [ElementTree.fromstring(line + "</testsuite>") for line in capsys.readouterr().out.split("</testsuite>")[:-1]]
-    assert [suite.get("failures") for suite in suites] == ["0", "1", "0", "0", "0"]
+    assert [suite.get("failures") for suite in suites] == ["0", "0", "1", "0", "0", "0", "0"]
 
 
-def test_a_spec_without_evaluations_has_nothing_to_prove(home, capsys):
+def test_a_spec_without_thresholds_has_nothing_to_prove(home, capsys):
     (home / "mlspec.yaml").write_text(
         "apiVersion: mlspec.dev/v1\nname: a\nowner: {team: b}\n"
         "models: {m: {framework: sklearn, version: '1', uri: s3://m/m}}\nserving: {m: {model: m}}\n"
     )
     assert main(["gate", "--self-test"]) == 0
-    assert "there is no threshold on an evaluation" in capsys.readouterr().err
+    assert "there is no threshold" in capsys.readouterr().err
 
 
 PROOFS = [
@@ -193,7 +200,20 @@ PROOFS = [
     ({"maxGap": "0.1", "across": "g"}, "score", "0.1 passes, 0.1000001 does not", ""),
     ({"maxGap": "0", "across": "g"}, "score", "0 passes, 0.000001 does not", ""),
     ({"maxGap": "1", "across": "g"}, "recall", None, "the bound cannot be broken: `recall` lies between 0 and 1"),
-    ({"min": "0.5", "forEach": "g", "minSamples": 10}, "score", "0.5 passes, 0.5 of 9 samples does not", ""),
+    ({"min": "0.5", "forEach": "g", "minSamples": 10}, "score", "0.5 passes, 0.4999999 does not", ""),
+    ({"min": "0", "minSamples": 10}, "auc", "0 passes, nothing does not", "the bound cannot be broken: `auc` lies between 0 and 1"),
+    ({"min": "0", "forEach": "g", "minSamples": 10}, "recall", None, "the bound cannot be broken: `recall` lies between 0 and 1"),
+    ({"min": "5"}, "rows", "5 passes, 4.999999 does not", ""),
+    ({"min": "5", "minSamples": 3}, "rows", "5 passes, 4.999999 does not", ""),
+    ({"min": "-1"}, "kappa", None, "the bound cannot be broken: `kappa` lies between -1 and 1"),
+    (
+        {"noWorseThan": "champion", "better": "more", "toleranceShare": "1"},
+        "auc",
+        None,
+        "the bound cannot be broken: `auc` lies between 0 and 1",
+    ),
+    ({"noWorseThan": "champion", "better": "more", "toleranceShare": "0.01"}, "auc", "0.99 passes, 0.98999999 does not", ""),
+    ({"noWorseThan": "champion", "better": "less", "tolerance": "0.01"}, "rmse", "0.01 passes, 0.01000001 does not", ""),
     ({"noWorseThan": "champion", "better": "more", "forEach": "g"}, "auc", "1 passes, 0.999999 does not", ""),
     ({"maxGap": "1", "across": "g", "forEach": "h"}, "score", None, "1 should pass: slices of slices are not measured"),
 ]
@@ -206,3 +226,50 @@ def test_proofs(bound, metric, found, why):
     assert found is None or row["found"] == found
     assert why is None or row["why"] == why
     assert (row["verdict"] == "passed") == (why == "")
+
+
+REACHED, BROKEN = "the bound cannot be reached: ", "the bound cannot be broken: "
+OTHER_PROOFS = [  # what the threshold is on, the rule, what passes and what does not, or why not
+    ("data", {"metric": "rows", "min": "1000"}, "1000 passes, 999 does not"),
+    ("data", {"metric": "rows", "min": "10", "minSamples": 20}, "20 passes, 10 does not"),
+    ("data", {"metric": "rows", "min": "0"}, BROKEN + "`rows` is a whole number, never below 0"),
+    ("data", {"metric": "nullRatio", "max": "0"}, "0 passes, 0.000001 does not"),
+    ("data", {"metric": "nullRatio", "column": "age", "max": "1"}, BROKEN + "`nullRatio` lies between 0 and 1"),
+    ("data", {"metric": "nullRatio", "column": "age", "max": "0.1", "forEach": "plan"}, "0.1 passes, 0.1000001 does not"),
+    ("data", {"metric": "nullRatio", "column": "age", "maxGap": "1", "across": "plan"}, BROKEN + "`nullRatio` lies between 0 and 1"),
+    ("data", {"metric": "nullRatio", "column": "age", "maxGap": "0.1", "across": "plan", "minSamples": 5},
+     "0.1 passes, 0.1000001 does not"),
+    ("data", {"metric": "duplicateRatio", "min": "0"}, BROKEN + "`duplicateRatio` lies between 0 and 1"),
+    ("data", {"metric": "distinct", "column": "plan", "equals": "3"}, "3 passes, 4 does not"),
+    ("data", {"metric": "distinct", "column": "plan", "max": "3", "minSamples": 100}, "3 passes, 4 does not"),
+    ("data", {"metric": "age", "max": "93600"}, "93600 passes, 93600.000001 does not"),
+    ("data", {"metric": "mean", "column": "age", "min": "-5"}, "-5 passes, -5.000001 does not"),
+    ("data", {"metric": "stddev", "column": "age", "min": "0"}, BROKEN + "`stddev` is never below 0"),
+    ("data", {"metric": "schemaMatch", "equals": True}, "1 passes, 0 does not"),
+    ("live", {"metric": "errorRate", "max": "0.01", "window": 300, "for": 120}, "0.01 passes, 0.01000001 does not"),
+    ("live", {"metric": "errorRate", "max": "1"}, BROKEN + "`errorRate` lies between 0 and 1"),
+    ("live", {"metric": "availability", "min": "0"}, BROKEN + "`availability` lies between 0 and 1"),
+    ("live", {"metric": "latency", "quantile": "0.99", "max": "0.1", "minSamples": 50}, "0.1 passes, 0.1000001 does not"),
+    ("live", {"metric": "latency", "quantile": "0.99", "min": "0", "minSamples": 50}, BROKEN + "`latency` is never below 0"),
+    ("live", {"metric": "latency", "quantile": "0.99", "max": "-1"}, REACHED + "`latency` is never below 0"),
+    ("live", {"query": "sum(waiting)", "max": "10"}, "10 passes, 10.000001 does not"),
+    ("drift", {"metric": "psi", "column": "age", "max": "0.2", "minSamples": 100}, "0.2 passes, 0.2000001 does not"),
+    ("drift", {"metric": "psi", "column": "age", "min": "0"}, BROKEN + "`psi` is never below 0"),
+    ("drift", {"metric": "ks", "column": "age", "max": "1"}, BROKEN + "`ks` lies between 0 and 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("on", "rule", "said"), OTHER_PROOFS)
+def test_proofs_of_data_live_and_drift(on, rule, said):
+    (row,) = prove({"threshold": "t", "on": on, "mode": "enforce", "rules": [{"name": "r", **rule}]})
+    assert said in (row["found"], row["why"]), row
+    assert (row["verdict"] == "passed") == ("passes, " in said and "nothing" not in said)
+
+
+def test_a_threshold_whose_rules_only_warn_is_named(home, capsys):
+    text = SPEC.replace(
+        "sliced: {on: evaluation, rules: [{metric: recall,", "sliced: {on: evaluation, rules: [{severity: warn, metric: recall,"
+    )
+    (home / "mlspec.yaml").write_text(text)
+    assert main(["gate", "--self-test"]) == 0
+    assert "note: every rule of sliced only warns, so it stops nothing" in capsys.readouterr().err

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--endpoint", metavar="NAME", help="The endpoint that is measured.")
 @click.option("--version", metavar="NAME", help="Its version: canary, stable, a model of a split, or all; else canary.")
 @click.option("--env", "environment", metavar="NAME", help="The environment; needed where the rules differ between them.")
-@click.option("--self-test", is_flag=True, help="Prove that every rule on an evaluation can pass and can fail.")
+@click.option("--self-test", is_flag=True, help="Prove that every rule can pass and can fail.")
 @click.option(
     "--format",
     "form",
@@ -215,13 +215,15 @@ def _prove(console: Console, plans: tuple[Plan, ...], form: str) -> int:
     for plan in plans:
         for name in plan.node.thresholds:
             rules = rules_of(plan, name)
-            if rules["on"] != "evaluation" or rules in proven:
+            if rules in proven:
                 continue
             proven.append(rules)
             rows = prove(rules)
             shown = {**rules, "mode": "enforce"}
             click.echo(gate.render(shown, rows, form), nl=False)
             status = max(status, gate.status_of(shown, rows))
+            if rules["mode"] == "enforce" and all(rule["severity"] == "warn" for rule in rules["rules"]):
+                console.say(f"note: every rule of {name} only warns, so it stops nothing")
     if not proven:
-        console.say("there is no threshold on an evaluation")
+        console.say("there is no threshold")
     return status

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from mlspec.checks.thresholds import METRICS
 from mlspec.quantity import plain
 from mlspec.runtime import gate
 
 Rules = dict[str, Any]
-_UNIT = frozenset("auc auroc auprc accuracy acc precision recall f1 tpr tnr fpr fnr iou dice".split())  # noqa: SIM905 - words
+_SAID = {
+    "ratio": (Decimal(0), Decimal(1), "lies between 0 and 1"),
+    "count": (Decimal(0), None, "is a whole number, never below 0"),
+    "duration": (Decimal(0), None, "is never below 0"),
+    "flag": (Decimal(0), Decimal(1), "is true or false"),
+}
+"""The least and the greatest value by unit, for the metrics of the language, and that in words."""
+_SIZES = frozenset({"stddev", "requestRate", "queueDepth", "tokensPerSecond", "psi"})
+"""Metrics of the language without a unit that are never negative."""
+_UNIT = frozenset("auc auroc auprc accuracy acc precision recall f1 tpr tnr fpr fnr iou dice ndcg mrr jaccard".split())  # noqa: SIM905 - words
+_SIGNED = frozenset({"mcc", "kappa"})
 _POSITIVE = frozenset("loss logloss rmse mse mae mape brier latency".split())  # noqa: SIM905
 """Words of metrics that lie between 0 and 1, and of those that are never negative."""
 
@@ -23,6 +35,8 @@ class Case(NamedTuple):
     metrics: str
     passes: bool
     champion: Any = None
+    measures: bool = True
+    """Whether what is measured decides it, and not how many samples there are."""
 
 
 def prove(rules: Rules) -> list[Rules]:
@@ -31,33 +45,40 @@ def prove(rules: Rules) -> list[Rules]:
 
 
 def _prove(rules: Rules, rule: Rules) -> Rules:
+    on = str(rules.get("on", "evaluation"))
+    rule = {"metric": "value", **rule}  # a query has none
     alone = {**rules, "rules": [{**rule, "severity": "block"}]}
     kept: list[str] = []
     broken: list[str] = []
-    for case in cases(rule):
+    for case in cases(rule, on):
         rows = gate.judge(alone, gate.parse_json(case.metrics.encode()), None, case.champion)
         passed = gate.status_of(alone, rows) == 0
         if passed != case.passes:
             why = f"{case.shown} should {'pass' if case.passes else 'not pass'}: {'; '.join(row['why'] for row in rows if row['why'])}"
             return gate.row(rule, case.shown, why, broken="undecided")
-        (kept if passed else broken).append(case.shown)
+        if case.measures:
+            (kept if passed else broken).append(case.shown)
     found = f"{kept[0] if kept else 'nothing'} passes, {broken[0] if broken else 'nothing'} does not"
-    why = "" if kept and broken else f"the bound cannot be {'broken' if kept else 'reached'}: {_range(rule['metric'])[2]}"
+    why = "" if kept and broken else f"the bound cannot be {'broken' if kept else 'reached'}: {_range(rule['metric'], on)[2]}"
     return gate.row({**rule, "severity": "block"}, found, why)
 
 
-def cases(rule: Rules) -> Iterator[Case]:
+def cases(rule: Rules, on: str) -> Iterator[Case]:
     """Yield the metrics that decide a rule, as far as its metric can have them."""
-    least, most, _ = _range(rule["metric"])
-    for value, passes, champion in _values(rule, least, most):
+    least, most, _ = _range(rule["metric"], on)
+    known = METRICS.get(on, {}).get(rule["metric"])
+    whole = Decimal(1) if known is not None and known.unit in ("count", "flag") else None
+    for value, passes, champion in _values(rule, least, most, whole):
         if (least is None or value >= least) and (most is None or value <= most):
             yield from _written(rule, value, passes, champion)
 
 
-def _values(rule: Rules, least: Decimal | None, most: Decimal | None) -> Iterator[tuple[Decimal, bool, Decimal | None]]:
+def _values(
+    rule: Rules, least: Decimal | None, most: Decimal | None, whole: Decimal | None
+) -> Iterator[tuple[Decimal, bool, Decimal | None]]:
     """Yield values around each bound, those that pass first, whether they pass, and the champion's value."""
     bounds = {key: Decimal(rule[key]) for key in ("min", "max", "equals", "maxGap") if key in rule}
-    step = min([_step(bound) for bound in bounds.values()], default=Decimal("0.000001"))
+    step = whole or min([_step(bound) for bound in bounds.values()], default=Decimal("0.000001"))
     if "equals" in bounds:
         yield bounds["equals"], True, None
         yield bounds["equals"] + step, False, None
@@ -103,32 +124,54 @@ def _step(bound: Decimal) -> Decimal:
 
 def _written(rule: Rules, value: Decimal, passes: bool, best: Decimal | None) -> Iterator[Case]:
     """Yield a value as a file of metrics, once more with a sample too few, once more for each form of champion."""
-    metric, column = rule["metric"], rule.get("across") or rule.get("forEach")
-    rows = rule.get("minSamples", 1)
-    text = plain(value)
-    champion = _file(rule, metric, column, plain(best), rows) if best is not None else None
-    known = gate.parse_json(champion.encode()) if champion else None
-    yield Case(text, _file(rule, metric, column, text, rows), passes, known)
+    rows, text = rule.get("minSamples", 1), plain(value)
+    if _key(rule) == "rows" and "forEach" not in rule and "across" not in rule:  # what is measured is the number of samples
+        least = rule.get("minSamples", value)
+        if passes and value < least and "min" in rule and "max" not in rule:
+            yield Case(str(least), _file(rule, str(least), None), True)
+        yield Case(text, _file(rule, text, None), passes and value >= least)
+        return
+    known = gate.parse_json(_file(rule, plain(best), rows).encode()) if best is not None else None
+    yield Case(text, _file(rule, text, rows), passes, known)
     if passes and "minSamples" in rule:
-        yield Case(f"{text} of {rows - 1} samples", _file(rule, metric, column, text, rows - 1), False, known)
+        yield Case(f"{text} of {rows - 1} samples", _file(rule, text, rows - 1), False, known, measures=False)
     if not passes and best is not None:
-        yield Case(f"{text} without a champion", _file(rule, metric, column, text, rows), True, gate.NONE_YET)
+        yield Case(f"{text} without a champion", _file(rule, text, rows), True, gate.NONE_YET, measures=False)
 
 
-def _file(rule: Rules, metric: str, column: str | None, value: str, rows: int) -> str:
+def _key(rule: Rules) -> str:
+    """Return the name under which metrics have what a rule measures."""
+    return str(rule["metric"]) + (f" {rule['column']}" if "column" in rule else "")
+
+
+def _file(rule: Rules, value: str, rows: int | None) -> str:
+    """Return a file of metrics. Numbers stand there as they are written, so that none of them is rounded."""
+
+    def entry(number: str) -> str:
+        counted = "" if rows is None or _key(rule) == "rows" else f', "rows": {rows}'
+        return f"{{{json.dumps(_key(rule))}: {number}{counted}}}"
+
+    column = rule.get("across") or rule.get("forEach")
     if column is None:
-        return f'{{"{metric}": {value}, "rows": {rows}}}'
+        return entry(value)
     other = "0" if "maxGap" in rule else value
-    return f'{{"slices": {{"{column}": {{"a": {{"{metric}": {other}, "rows": {rows}}}, "b": {{"{metric}": {value}, "rows": {rows}}}}}}}}}'
+    return f'{{"slices": {{{json.dumps(column)}: {{"a": {entry(other)}, "b": {entry(value)}}}}}}}'
 
 
-def _range(metric: str) -> tuple[Decimal | None, Decimal | None, str]:
-    """Return the least and the greatest value of a metric, as far as its name tells, and that in words."""
+def _range(metric: str, on: str) -> tuple[Decimal | None, Decimal | None, str]:
+    """Return the least and the greatest value of a metric, as far as the language or its name tells, and that in words."""
+    if (known := METRICS.get(on, {}).get(metric)) is not None:
+        least, most, said = _SAID.get(known.unit, (Decimal(0) if metric in _SIZES else None, None, "is never below 0"))
+        return least, most, f"`{metric}` {said}" if (least, most) != (None, None) else f"`{metric}` may be any number"
+    if on != "evaluation":
+        return None, None, "the query may give any number"
     words = {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*", metric)}
     if {"neg", "negative", "log"} & words:
         return None, None, f"`{metric}` may be any number"
     if words & _POSITIVE:
         return Decimal(0), None, f"`{metric}` is never below 0"
+    if words & _SIGNED:
+        return Decimal(-1), Decimal(1), f"`{metric}` lies between -1 and 1"
     if words & _UNIT:
         return Decimal(0), Decimal(1), f"`{metric}` lies between 0 and 1"
     return None, None, f"`{metric}` may be any number"
