@@ -89,6 +89,19 @@ def test_what_is_not_needed_any_more_goes(clone, run):
     assert git(clone, "status", "--porcelain") == ""
 
 
+def test_the_message_names_the_projects_whose_files_changed(clone, run):
+    for name in ("alpha", "beta"):
+        (clone / name).mkdir()
+        (clone / name / "mlspec.yaml").write_text(spec(name))
+    commit_all(clone)
+    run()
+    assert git(clone, "log", "-1", "--format=%s") == "Compile alpha, beta, churn"
+    (clone / "beta" / "mlspec.yaml").write_text(spec("beta", "2.0.0"))
+    commit_all(clone)
+    run()
+    assert git(clone, "log", "-1", "--format=%s") == "Compile beta"
+
+
 def test_a_dirty_work_tree_stays_byte_for_byte(clone, run):
     (clone / "notes.txt").write_text("one\n")
     (clone / "gone.txt").write_text("one\n")
@@ -189,6 +202,19 @@ def test_push_starts_from_the_remote_and_moves_nothing_here(clone, remote, run, 
     assert "2.0.0" in git(remote, "show", "main:deploy/churn/prod/serving-churn.yaml")
     assert (snapshot(clone), (clone / ".git/index").read_bytes(), git(clone, "rev-parse", "HEAD")) == (before, index, head)
     assert run("--push")[:2] == (0, "")
+
+
+def test_commits_that_were_not_pushed_are_said_to_be_left_out(clone, remote, run):
+    status, _, said = run("--push")
+    assert status == 0
+    assert "not compiled" not in said
+    status, _, said = run("--push")
+    assert "not compiled" not in said  # this clone is behind the remote, which is nothing to talk about
+    (clone / "churn" / "mlspec.yaml").write_text(spec("churn", "2.0.0"))
+    commit_all(clone)
+    status, commit, said = run("--push")
+    assert (status, commit) == (0, "")
+    assert "note: main has 1 commit here that origin has not, so they were not compiled: git push origin main first" in said
 
 
 def test_somebody_faster_is_compiled_again(clone, remote, run, tmp_path, monkeypatch):

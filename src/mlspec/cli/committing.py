@@ -116,7 +116,7 @@ def carry_out(order: Order) -> Done:
         else:
             raise troubles.lost_race(f"somebody else was faster {TRIES} times at {place.branch}")
         notes = _follow(attempt, tree)
-    notes += _propose(place, order, attempt)
+    notes += [*_propose(place, order, attempt), *_unpushed(place, attempt.source)]
     rebuilt = attempt.rebuilt
     pushed = bool(place.remote) and attempt.commit is not None
     diagnostics = (*rebuilt.outcome.diagnostics, *remarks)
@@ -211,7 +211,10 @@ def _commit(
 def _message(order: Order, rebuilt: Rebuilt) -> str:
     if order.message is not None:
         return order.message
-    names = sorted(project.name for project in rebuilt.outcome.projects)
+    projects = rebuilt.outcome.projects
+    changed = rebuilt.changes.keys()
+    touched = [project for project in projects if project.lock_path in changed or not changed.isdisjoint(project.tree)]
+    names = sorted(project.name for project in touched or projects)
     shown = ", ".join(names) if len(names) <= 3 else f"{len(names)} projects"
     return f"Compile {shown}"
 
@@ -264,6 +267,19 @@ def _propose(place: Place, order: Order, attempt: Attempt) -> list[str]:
         return [f"pull request: {opened.url}"]
     trouble = [f"no pull request could be opened: {opened.trouble}"] if opened.trouble else []
     return [*trouble, f"open a pull request: {opened.url or f'from {head} to {base}'}"]
+
+
+def _unpushed(place: Place, compiled: str) -> list[str]:
+    """Say that the specs' branch has commits here that the remote has not: they were not compiled."""
+    here = clones.find_commit(place.clone, place.source)
+    if place.remote is None or here is None or here == compiled or place.clone.shallow:
+        return []  # where the history is cut off, what is older cannot be told from what is newer
+    listed = place.clone.git.attempt("rev-list", "--count", f"{compiled}..{here}")
+    if listed.status or listed.text == "0":
+        return []
+    name = place.source.removeprefix("refs/heads/")
+    commits_ = "1 commit" if listed.text == "1" else f"{listed.text} commits"
+    return [f"note: {name} has {commits_} here that {place.remote} has not, so they were not compiled: git push {place.remote} {name} first"]
 
 
 def _uncommitted(place: Place, source: str, copy: Checkout, rebuilt: Rebuilt, paths: list[str]) -> list[Diagnostic]:
