@@ -197,6 +197,11 @@ def test_risks_and_that_the_way_back_is_none(step, kind, said, tmp_path):
     assert not reverse or said in moved
 
 
+def test_an_environment_that_names_no_secret_brings_none(tmp_path):
+    after = edited((("environments", "staging"), {"namespace": "churn-staging"}))
+    assert "secret" not in {risk.kind for risk in only(accounted(tmp_path, basic(), after)).risks}
+
+
 def test_automated_sync_is_a_risk(tmp_path):
     before = edited((("platform", "gitops"), {"argocd": {"sync": "manual"}}))
     assert [risk.kind for risk in only(accounted(tmp_path, before, basic())).risks] == ["policy"]

@@ -305,6 +305,8 @@ def _secrets(value: Any, path: Path = ()) -> dict[str, str]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             here = (*path, key)
+            if here == ("platform", "secrets"):
+                continue  # the way they come, not one of them
             if key == "secret" and isinstance(item, str):
                 found.setdefault(item, format_path(here))
             elif key == "secrets" and isinstance(item, Mapping) and all(isinstance(name, str) for name in item.values()):
