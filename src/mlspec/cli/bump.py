@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 SPEC = Path("mlspec.yaml")
 _PAGES = 50
 """Pages of an answer that are read, 200 versions each."""
+_GRACE = 2.0
+"""Seconds that an answer may take beyond the time for asking, before it is left."""
+_SOURCE = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'`<>$]+")
+"""Sources that a spec takes as `uri`, and takes literally."""
 
 
 class Candidate(NamedTuple):
@@ -27,6 +33,7 @@ class Candidate(NamedTuple):
     source: str
     metrics: dict[str, Any]
     slices: Any
+    archived: bool = False
 
     @property
     def version(self) -> str:
@@ -70,6 +77,8 @@ def command(
     from mlspec.cli.locked import plans_of
     from mlspec.cli.stepping import plan_of
 
+    if not 0 < timeout < math.inf:
+        raise click.UsageError(f"--timeout {timeout}: expected seconds, more than none")
     if len(words) > 2:
         raise click.UsageError("expected [MODEL] [SPEC]")
     model, spec = _words(words)
@@ -113,15 +122,22 @@ def _newest(
     console: Console, plans: Sequence[Plan], model: str, registry: str | None, timeout: float, *, ungated: bool
 ) -> Candidate | None:
     """Return the newest version that passed, and say what was looked at."""
+    from mlspec.reporters.printable import printable
+
     settings = plans[0].tree["platform"]["registry"]
     url = registry or settings.get("mlflow")
     if url is None:
         console.say(f"{model}: the platform has no registry")
         return None
-    known = sorted(_ask(str(url), model, timeout), key=lambda one: -one.number)
+    versions = {plan.environment: str(plan.tree["models"][model]["version"]) for plan in plans}
+    if len(set(versions.values())) > 1:
+        console.say(f"{model}: {', '.join(f'{name} has {version}' for name, version in versions.items())}; choose with --env")
+        return None
+    known = sorted(_patiently(str(url), model, timeout), key=lambda one: -one.number)
     now = plans[0].tree["models"][model]
     serving = next((one for one in known if one.version == now["version"] or one.source == now["uri"]), None)
-    newer = [one for one in known if serving is None or one.number > serving.number]
+    floor = serving.number if serving else _number(str(now["version"]))
+    newer = [one for one in known if one.number > floor]
     if not newer:
         console.say(f"{model}: {now['version']} is the newest" if known else f"{model}: the registry has no version of it")
         return None
@@ -130,12 +146,21 @@ def _newest(
         console.say(f"{model}: {newer[0].version} is newer, but no gate stands before it; --ungated proposes it all the same")
         return None
     for one in newer:
-        why = faults(plans, model, one, serving)
+        why = _unfit(one) or faults(plans, model, one, serving)
         if not why:
             console.say(f"{model}: {now['version']} → {one.version}" + (f", which passed {', '.join(sorted(gates))}" if gates else ""))
             return one
-        console.say(f"{model}: {one.version} is newer, but {'; '.join(why)}")
+        console.say(printable(f"{model}: {one.version} is newer, but {'; '.join(why)}"))
     return None
+
+
+def _unfit(one: Candidate) -> list[str]:
+    """Return why a version can be written into no spec, whatever its metrics are."""
+    if one.archived:
+        return ["it is archived"]
+    if not _SOURCE.fullmatch(one.source) or not one.source.isprintable():
+        return [f"its source {one.source[:200]!r} is no URI that a spec can have"]
+    return []
 
 
 def gates_before(plan: Plan, model: str) -> list[str]:
@@ -166,9 +191,33 @@ def faults(plans: Sequence[Plan], model: str, one: Candidate, serving: Candidate
     return list(found)
 
 
+def _patiently(url: str, model: str, timeout: float) -> list[Candidate]:
+    """Return what _ask does, or give up when an answer comes so slowly that it would outlast the time for it."""
+    from mlspec.diagnostics import Unable
+
+    found: list[Candidate] = []
+    failed: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            found.extend(_ask(url, model, timeout))
+        except BaseException as error:  # raised again below
+            failed.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(timeout + _GRACE)
+    if asking.is_alive():
+        raise Unable(f"the registry {url} did not finish its answer within {timeout:g} s", "give it more time: --timeout SECONDS")
+    if failed:
+        raise failed[0]
+    return found
+
+
 def _ask(url: str, model: str, timeout: float) -> list[Candidate]:
     """Return the versions of a registered model that are ready. Raises Unable when the registry cannot be asked."""
     from mlspec.diagnostics import Unable
+    from mlspec.reporters.printable import printable
     from mlspec.runtime import register
 
     if not re.match(r"https?://[^/]", url):
@@ -180,17 +229,18 @@ def _ask(url: str, model: str, timeout: float) -> list[Candidate]:
         for _ in range(_PAGES):
             query = {"filter": f"name='{model}'", "max_results": "200", **({"page_token": page} if page else {})}
             answer = registry.patiently(lambda query=query: registry.call("GET", "model-versions/search", **query))
-            found += [_candidate(one) for one in answer.get("model_versions") or () if one.get("status", "READY") == "READY"]
+            ours = [one for one in answer.get("model_versions") or () if one.get("name", model) == model]
+            found += [_candidate(one) for one in ours if one.get("status", "READY") == "READY"]
             page = answer.get("next_page_token") or ""
             if not page:
-                break
+                return found
     except register.Stop as error:
-        raise Unable(f"the registry {url}: {error}", "say where it is from here: --registry URL") from None
+        raise Unable(printable(f"the registry {url}: {error}"), "say where it is from here: --registry URL") from None
     except register.Refused as error:
-        raise Unable(f"the registry {url} refused ({error.status} {error.code}): {error}") from None
-    except (KeyError, TypeError, AttributeError, ValueError):
+        raise Unable(printable(f"the registry {url} refused ({error.status} {error.code}): {error}")) from None
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise Unable(f"the registry {url} answered with something other than versions", "is this MLflow's address?") from None
-    return found
+    raise Unable(f"the registry {url} has more than {_PAGES} pages of versions of {model}", "delete versions that nobody needs")
 
 
 def _candidate(version: dict[str, Any]) -> Candidate:
@@ -200,7 +250,15 @@ def _candidate(version: dict[str, Any]) -> Candidate:
     prefix = "mlspec.metric."
     metrics = {key[len(prefix) :]: gate.parse_json(value.encode()) for key, value in tags.items() if key.startswith(prefix)}
     slices = gate.parse_json(tags["mlspec.slices"].encode()) if "mlspec.slices" in tags else None
-    return Candidate(int(version["version"]), str(version["source"]), metrics, slices)
+    number = _number(str(version["version"]))
+    if number < 0:
+        raise ValueError("a version of MLflow is a whole number")
+    return Candidate(number, str(version["source"]), metrics, slices, version.get("current_stage") == "Archived")
+
+
+def _number(text: str) -> int:
+    """Return a version as MLflow counts them; -1 for a text that is none of its numbers."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1
 
 
 def _write(console: Console, spec: Path, environment: str | None, edits: Sequence[tuple[tuple[str, ...], str]]) -> int:
