@@ -226,6 +226,30 @@ def test_a_file_of_somebody_else_where_one_is_needed(home, run):
     assert snapshot(home) == before
 
 
+def test_a_lock_that_was_lost_is_one_error_that_says_how_to_get_it_back(home, run):
+    lock = (home / "churn/mlspec.lock").read_bytes()
+    (home / "churn/mlspec.lock").unlink()
+    (home / "churn/mlspec.yaml").write_text(CHANGED)
+    before = snapshot(home)
+    status, said = run("compile")
+    assert (status, said.count("error[")) == (1, 1), said
+    assert "error[MLS-E612]: churn/mlspec.lock does not list what mlspec wrote from churn/mlspec.yaml: " in said
+    assert "git checkout HEAD -- churn/mlspec.lock" in said
+    assert snapshot(home) == before
+    (home / "churn/mlspec.lock").write_bytes(lock)
+    assert run("compile")[0] == 0
+
+
+def test_a_spec_that_moved_without_its_lock_is_one_error_that_names_both_places(home, run):
+    (home / "moved").mkdir()
+    (home / "churn/mlspec.yaml").rename(home / "moved/mlspec.yaml")
+    status, said = run("compile")
+    assert (status, said.count("error[")) == (1, 1), said
+    assert "git mv churn/mlspec.lock moved/mlspec.lock" in said
+    (home / "churn/mlspec.lock").rename(home / "moved/mlspec.lock")
+    assert run("compile")[0] == 0
+
+
 GONE = {
     "renamed": (CHANGED.replace("serving: {churn:", "serving: {other:"), {"-": {FILE}, "+": {"deploy/churn/prod/serving-other.yaml"}}),
     "removed": (CHANGED[: CHANGED.index("serving:")], {"-": {FILE, "deploy/churn/prod/kustomization.yaml"}, "+": set()}),

@@ -279,7 +279,9 @@ def _unpushed(place: Place, compiled: str) -> list[str]:
         return []
     name = place.source.removeprefix("refs/heads/")
     commits_ = "1 commit" if listed.text == "1" else f"{listed.text} commits"
-    return [f"note: {name} has {commits_} here that {place.remote} has not, so they were not compiled: git push {place.remote} {name} first"]
+    return [
+        f"note: {name} has {commits_} here that {place.remote} has not, so they were not compiled: git push {place.remote} {name} first"
+    ]
 
 
 def _uncommitted(place: Place, source: str, copy: Checkout, rebuilt: Rebuilt, paths: list[str]) -> list[Diagnostic]:

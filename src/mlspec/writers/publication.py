@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from shlex import quote
 from typing import Any, NamedTuple
 
 from mlspec.artifacts import Tree
@@ -90,24 +91,52 @@ def edited_output(path: str) -> Found:
 def file_in_the_way(path: str) -> Found:
     """A file that mlspec did not write is never overwritten.
 
-    The file has the path of one that is to be written, the lock does not list it, and its content is another. If it is
-    an earlier output whose lock was lost, take the lock back from git; if it is yours, move it.
+    The file has the path of one that is to be written, the lock does not list it, and its content is another. Move it. For an
+    earlier output whose lock was lost see MLS-E612.
 
     Bad (shell)::
 
-        mlspec compile
-        rm mlspec.lock
-        echo '# mine' >> deploy/churn/prod/kustomization.yaml
+        mkdir -p deploy/churn/prod
+        echo 'mine: true' > deploy/churn/prod/kustomization.yaml
         mlspec compile
 
     Good (shell)::
 
         mlspec compile
-        rm mlspec.lock
         mlspec compile
     """
     message = f"{path} is in the way: mlspec did not write it, and its lock does not list it"
     return Found((), message, "move the file away, then compile again", mark=_mark(path))
+
+
+@code("MLS-E612", "lost-lock")
+def lost_lock(lock: str, spec: str, paths: Sequence[str]) -> Found:
+    """A lock stays with its spec, and with the files that were compiled from it.
+
+    The files say in their first line that mlspec wrote them; the lock does not list them: it was deleted, is another project's, or was left
+    behind when the spec moved. A lock says which version serves and how far a rollout is, so one that is made anew would let
+    every new version take all of the traffic at once. Take it back from git, or move it along with the spec (`git mv`). Where
+    nothing of it is to be kept, remove the files.
+
+    Bad (shell)::
+
+        mlspec compile
+        rm mlspec.lock
+        sed -i 's/replicas: 2/replicas: 3/' mlspec.yaml
+        mlspec compile
+
+    Good (shell)::
+
+        mlspec compile
+        sed -i 's/replicas: 2/replicas: 3/' mlspec.yaml
+        mlspec compile
+    """
+    some = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    there = f"{spec.rpartition('/')[0]}/{lock.rpartition('/')[2]}".removeprefix("/")
+    way = f"take it back: git checkout HEAD -- {quote(lock)}"
+    if there != lock:
+        way = f"where the spec moved, move its lock along: git mv {quote(there)} {quote(lock)}"
+    return Found((), f"{lock} does not list what mlspec wrote from {spec}: {some}", way, mark=_mark(lock))
 
 
 @code("MLS-W610", "unowned-files", severity="warning")

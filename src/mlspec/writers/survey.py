@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from mlspec.artifacts import digest, merge
-from mlspec.diagnostics import Rejected, Unable
+from mlspec.diagnostics import Rejected, Unable, diagnose
+from mlspec.location import Mark, SourceText
 from mlspec.lock import emit_lock
 from mlspec.writers.folders import Folders, read
-from mlspec.writers.publication import Publication, at_paths, edited_output, file_in_the_way
+from mlspec.writers.publication import Publication, at_paths, edited_output, file_in_the_way, lost_lock
 
 _NOWHERE = frozenset(["", ".", "..", ".git"])
+_HEADER = re.compile(rb"Written by mlspec from (.+); edits are refused")
+"""The first line of a file that one project owns."""
 
 Kind = Literal["missing", "stale", "edited", "foreign", "orphan", "edited orphan"]
 GONE = frozenset(["orphan", "edited orphan"])
@@ -82,11 +86,19 @@ def survey(root: int, publication: Publication) -> Survey:
 
 
 def refuse_losses(found: Survey, publication: Publication) -> None:
-    """Raise Rejected (MLS-E610, MLS-E611) when publishing would overwrite what someone else wrote."""
+    """Raise Rejected (MLS-E610 to MLS-E612) when publishing would overwrite what someone else wrote, or what another lock keeps."""
     edited = [] if publication.overwrite_edits else [change.path for change in found.changes if change.kind in {"edited", "edited orphan"}]
-    foreign = [change.path for change in found.changes if change.kind == "foreign"]
+    foreign = {change.path: change.found or b"" for change in found.changes if change.kind == "foreign"}
+    unlisted: dict[tuple[str, str], list[str]] = {}
+    for path, data in foreign.items():
+        said = _HEADER.search(data.partition(b"\n")[0])
+        if said:
+            lock = next(output.lock_path for output in publication.outputs if path in output.tree)
+            unlisted.setdefault((lock, said[1].decode("utf-8", "replace")), []).append(path)
+    lost = [diagnose(lost_lock(lock, spec, paths), Mark(SourceText(lock, ""), 0, 0)) for (lock, spec), paths in unlisted.items()]
+    others = foreign.keys() - {path for paths in unlisted.values() for path in paths}
     if edited or foreign:
-        raise Rejected([*at_paths(edited_output, edited), *at_paths(file_in_the_way, foreign)])
+        raise Rejected([*at_paths(edited_output, edited), *lost, *at_paths(file_in_the_way, sorted(others))])
 
 
 def _ownership(publication: Publication) -> dict[str, set[str]]:
