@@ -145,3 +145,26 @@ def test_a_spec_that_does_not_compile_is_refused(spec, run):
     status, _, said = run("--from", "dev", "--to", "staging")
     assert status == 1
     assert "nobody" in said
+
+
+CANARY = SPEC.replace("{model: churn}", '{model: churn, rollout: {strategy: canary}, expose: {host: "${env.name}.acme.example"}}').replace(
+    "    overrides: {models: {churn: {version: 2.3.0, uri: s3://acme/churn/2.3.0}}}   # ahead\n", ""
+)
+
+
+def test_a_version_that_was_aborted_goes_no_further(spec, run):
+    spec.write_text(CANARY)
+    assert run(command="compile")[0] == 0
+    run("--env", "dev", "models.churn.version", "2.3.0", command="set")
+    assert run(command="compile")[0] == 0
+    status, _, said = run("--from", "dev", "--to", "staging", "--dry-run")
+    assert (status, "note: the rollout of churn 2.3.0 is still under way in dev (churn)" in said) == (0, True), said
+    assert run("abort", "churn", "--env", "dev", command="rollout")[0] == 0
+    before = spec.read_bytes()
+    status, _, said = run("--from", "dev", "--to", "staging")
+    assert (status, spec.read_bytes()) == (1, before)
+    assert "error[MLS-E727]: the rollout of churn 2.3.0 was aborted in dev: churn serves 2.2.1" in said
+    assert run("start", "churn", "--env", "dev", command="rollout")[0] == 0
+    assert run("finish", "churn", "--env", "dev", command="rollout")[0] == 0
+    status, _, said = run("--from", "dev", "--to", "staging")
+    assert (status, "rollout" in said) == (0, False), said

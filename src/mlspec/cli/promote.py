@@ -12,9 +12,14 @@ from mlspec.cli.editing import Spec, finish, known_environment, make_draft, spec
 from mlspec.diagnostics import Finding, Rejected, Unable, diagnose, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlspec.examine import Examined
+    from mlspec.lock import Fact
+    from mlspec.plan.plan import Plan
     from mlspec.promotion.versions import Promotion
     from mlspec.promotion.views import View
+    from mlspec.rollout import Rollout
 
 
 @click.command(
@@ -51,7 +56,7 @@ def command(console: Console, *, spec: Path, source: str, target: str, only: tup
     opened = Spec(spec, dry_run=dry_run)
     source, target = known_environment(opened, source), known_environment(opened, target)
     _require_order(opened, source, target)
-    examined = examine(spec, opened.root, show, {})
+    examined = examine(spec, opened.root, show, _live(opened))
     here, there = (View(opened.tree, opened.source.mark, name) for name in (source, target))
     _require_known(only, here)
     promotion = compare(here, there, only)
@@ -107,9 +112,10 @@ def hold_still(spec: Spec, after: Examined, environment: str, moves: Any) -> Non
 
 
 def _judge(spec: Spec, examined: Examined, promotion: Promotion, source: str, *, require_gates: bool) -> list[str]:
-    """Return notes of gates without results. Raises Rejected when a model did not pass one."""
+    """Return notes of gates without results and of rollouts under way. Raises Rejected for a version that did not pass, or was aborted."""
     from mlspec.plan.rules import rules_of
-    from mlspec.promotion.evidence import fault_of, gate_not_passed, gate_result_missing, gates_of, result_path
+    from mlspec.promotion.evidence import aborted_in_source, fault_of, gate_not_passed, gate_result_missing, gates_of, result_path
+    from mlspec.rollout import ABORTED
 
     plan = next(plan for plan in examined.plans if plan.environment == source)
     findings: list[Finding] = []
@@ -118,6 +124,11 @@ def _judge(spec: Spec, examined: Examined, promotion: Promotion, source: str, *,
         if unit.kind != "model":
             continue
         model = plan.tree["models"][unit.name]
+        for rollout in _unfinished(plan, unit.name):
+            if rollout.state == ABORTED:
+                findings.append(aborted_in_source(("models", unit.name, "version"), unit.name, rollout))
+            else:
+                notes.append(f"the rollout of {unit.name} {model['version']} is still under way in {source} ({rollout.endpoint})")
         for threshold in gates_of(plan.tree, unit.name):
             rules = rules_of(plan, threshold)
             if rules["mode"] != "enforce":
@@ -136,6 +147,24 @@ def _judge(spec: Spec, examined: Examined, promotion: Promotion, source: str, *,
     if findings:
         raise Rejected(examined.diagnose(findings, plan))
     return notes
+
+
+def _live(spec: Spec) -> Mapping[str, Mapping[str, Fact]]:
+    """Return what the lock says of what serves. Raises Rejected when it cannot be read."""
+    from mlspec.lock import parse_lock
+    from mlspec.tree import lock_path
+
+    where = lock_path(spec.file, spec.root)
+    data = _read(spec.root / where)
+    return {} if data is None else parse_lock(data, where).live
+
+
+def _unfinished(plan: Plan, model: str) -> list[Rollout]:
+    """Return the rollouts of a model's version in an environment that were aborted or are under way."""
+    from mlspec.rollout import ABORTED, UNDER_WAY, rollout_of
+
+    serving = [name for name, endpoint in plan.tree["serving"].items() if endpoint.get("model") == model]
+    return [rollout for rollout in (rollout_of(plan, name) for name in serving) if rollout.state in (ABORTED, UNDER_WAY)]
 
 
 def _read(file: Path) -> bytes | None:

@@ -8,6 +8,7 @@ from typing import Any
 from mlspec.diagnostics import Found, code
 from mlspec.location import Path
 from mlspec.promotion.moves import Tree, items
+from mlspec.rollout import Rollout
 from mlspec.runtime.gate import parse_json, row
 
 
@@ -140,5 +141,47 @@ def gate_result_missing(path: Path, source: str, model: str, threshold: str, fil
         path,
         f"there is no result of {threshold} for {model} in {source}",
         f"write it with `mlspec gate {threshold} --metrics FILE --env {source} --format json > {file}`",
+        label="this version",
+    )
+
+
+@code("MLS-E727", "aborted-in-source")
+def aborted_in_source(path: Path, model: str, rollout: Rollout) -> Found:
+    """A version whose rollout was aborted is not promoted to the next environment.
+
+    There the spec names it and the old version serves: its canary did not pass its gate, or a person took it back. Promote another
+    version, or let this one finish its rollout first. `mlspec rollout status` tells.
+
+    Bad (shell)::
+
+        printf 'apiVersion: mlspec.dev/v1\\nname: churn\\nowner: {team: ml}\\n' > mlspec.yaml
+        printf 'environments:\\n  prod: {namespace: p, after: dev}\\n  dev: {namespace: d}\\n' >> mlspec.yaml
+        printf 'models: {m: {framework: sklearn, version: 1.0.0, uri: "s3://m/m"}}\\n' >> mlspec.yaml
+        printf 'serving: {churn: {model: m, rollout: {strategy: canary}, expose: {host: "${env.name}.acme.example"}}}\\n' >> mlspec.yaml
+        mlspec compile
+        mlspec set --env dev models.m.version 2.0.0
+        mlspec compile
+        mlspec rollout abort churn --env dev
+        mlspec promote --from dev --to prod --format json
+
+    Good (shell)::
+
+        printf 'apiVersion: mlspec.dev/v1\\nname: churn\\nowner: {team: ml}\\n' > mlspec.yaml
+        printf 'environments:\\n  prod: {namespace: p, after: dev}\\n  dev: {namespace: d}\\n' >> mlspec.yaml
+        printf 'models: {m: {framework: sklearn, version: 1.0.0, uri: "s3://m/m"}}\\n' >> mlspec.yaml
+        printf 'serving: {churn: {model: m, rollout: {strategy: canary}, expose: {host: "${env.name}.acme.example"}}}\\n' >> mlspec.yaml
+        mlspec compile
+        mlspec set --env dev models.m.version 2.0.0
+        mlspec compile
+        mlspec rollout finish churn --env dev
+        mlspec promote --from dev --to prod --format json
+    """
+    assert rollout.live is not None
+    assert rollout.new is not None
+    endpoint, environment = rollout.endpoint, rollout.environment
+    return Found(
+        path,
+        f"the rollout of {model} {rollout.new.version} was aborted in {environment}: {endpoint} serves {rollout.live.version}",
+        f"promote a version that finished its rollout; `mlspec rollout start {endpoint} --env {environment}` tries this one again",
         label="this version",
     )
