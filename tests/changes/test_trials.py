@@ -121,7 +121,7 @@ def test_no_edit_is_blamed_for_what_stays_without_it(tmp_path, seed):
     found = Trials(one, other, edits, [library(one), library(other)])
     for change in differences(one.objects, other.objects):
         for field in change.changes:
-            for at in found.needed(change, field):
+            for at in found.needed(change.key, field):
                 assert not same(found._objects((at,), False).get(change.key), other.objects.get(change.key))
-            for at in found.enough(change, field):
+            for at in found.enough(change.key, field):
                 assert not same(found._objects((at,), True).get(change.key), one.objects.get(change.key))

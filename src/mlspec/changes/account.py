@@ -114,8 +114,11 @@ def _project(
     before, after = old.objects if old else {}, new.objects if new else {}
     changes = [change for change in differences(before, after) if not environments or change.key.environment in environments]
     edits = edits_of(old, new)
-    tracer = Tracer(old, new, edits, library)
-    hunks = [Hunk(change, _file(change, old, new), tuple(tracer.causes(change)), tuple(tracer.edition(change))) for change in changes]
+    if old and new:
+        tracer = Tracer(old, new, edits, library)
+        hunks = [Hunk(change, _file(change, old, new), tuple(tracer.causes(change)), tuple(tracer.edition(change))) for change in changes]
+    else:
+        hunks = [Hunk(change, _file(change, old, new), ((Cause("spec", 0),),)) for change in changes]
     effects = effects_of(changes, before, after)
     names = list(dict.fromkeys([*(new.plans if new else ()), *(old.plans if old else ())]))
     made = []

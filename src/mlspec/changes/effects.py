@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mlspec.changes.objects import Key, ObjectChange, Objects
+from mlspec.changes.objects import Key, ObjectChange, Objects, item_of
 from mlspec.changes.values import ABSENT, Change
 from mlspec.location import Path, format_path
 from mlspec.quantity import amount
@@ -97,15 +97,11 @@ def effects_of(changes: Iterable[ObjectChange], before: Objects, after: Objects)
 
 def _answers(key: Key, item: Mapping[str, Any], after: Objects) -> bool:
     """Tell whether another version of the same endpoint stays, as the stable one does when a canary goes."""
-    name = _label(item)
+    name = item_of(item)
     return bool(name) and any(
-        (other.environment, other.kind, other.namespace) == (key.environment, key.kind, key.namespace) and _label(found) == name
+        (other.environment, other.kind, other.namespace) == (key.environment, key.kind, key.namespace) and item_of(found) == name
         for other, found in after.items()
     )
-
-
-def _label(item: Mapping[str, Any]) -> str:
-    return str(((item.get("metadata") or {}).get("labels") or {}).get("app.kubernetes.io/name", ""))
 
 
 def _removal(key: Key, item: Mapping[str, Any], after: Objects) -> Iterator[Effect]:

@@ -69,6 +69,11 @@ def manifest_key(manifest: Manifest) -> Key:
     return key_of(manifest.object, plan.environment if manifest.file.startswith(plan.folder + "/") else "")
 
 
+def item_of(thing: Mapping[str, Any]) -> str:
+    """Return the name that an object's label gives to the item of the spec that it belongs to, as object names spell it; empty for none."""
+    return str(((thing.get("metadata") or {}).get("labels") or {}).get("app.kubernetes.io/name", ""))
+
+
 def differences(before: Objects, after: Objects) -> tuple[ObjectChange, ...]:
     """Return every object that differs, sorted by its key; editions of one object are told (``replaces``)."""
     found: list[ObjectChange] = []

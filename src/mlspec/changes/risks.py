@@ -9,7 +9,7 @@ from mlspec.changes.edits import Edit
 from mlspec.changes.evidence import evidence_of
 from mlspec.changes.gates import Loosening, loosenings
 from mlspec.changes.guards import lapses, may_weaken
-from mlspec.changes.objects import Key, ObjectChange, Objects
+from mlspec.changes.objects import Key, ObjectChange, Objects, item_of
 from mlspec.changes.sentences import short
 from mlspec.changes.side import Project
 from mlspec.changes.waiver import concerns, loss_of, shortfall, waivers_of
@@ -115,12 +115,8 @@ def network_risks(changes: Iterable[ObjectChange], before: Objects, after: Objec
 
 def _stays(key: Key, before: Objects, after: Objects) -> bool:
     """Tell whether something that a policy belonged to is still there."""
-    name = _item(before[key])
-    return any(other.environment == key.environment and _item(thing) == name for other, thing in after.items())
-
-
-def _item(thing: Mapping[str, Any]) -> Any:
-    return ((thing.get("metadata") or {}).get("labels") or {}).get("app.kubernetes.io/name")
+    name = item_of(before[key])
+    return any(other.environment == key.environment and item_of(thing) == name for other, thing in after.items())
 
 
 def _count(plan: Plan) -> str:
@@ -140,8 +136,8 @@ def _between(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
         yield from _access(name, old.tree["serving"].get(name), endpoint)
     yield from _pins(old, new)
     yield from _policy(old, new)
-    known = set(_secrets(old.tree))
-    yield from ((SECRET, f"{secret} (in {place})") for secret, place in _secrets(new.tree).items() if secret not in known)
+    known = set(secrets_in(old.tree))
+    yield from ((SECRET, f"{secret} (in {place})") for secret, place in secrets_in(new.tree).items() if secret not in known)
     for name, dataset in new.tree["datasets"].items():
         columns = (old.tree["datasets"].get(name) or {}).get("schema") or {}
         for column, facts in (dataset.get("schema") or {}).items():
@@ -154,7 +150,7 @@ def _anew(plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield the risks of an environment that is added."""
     for name, endpoint in plan.tree["serving"].items():
         yield from _access(name, None, endpoint)
-    yield from ((SECRET, f"{secret} (in {place})") for secret, place in _secrets(plan.tree).items())
+    yield from ((SECRET, f"{secret} (in {place})") for secret, place in secrets_in(plan.tree).items())
 
 
 def _access(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -299,7 +295,7 @@ def _waived(waiver: Mapping[str, Any]) -> str:
     return " ".join(str(part) for part in parts if part) + (f" to {waiver['to']}" if "to" in waiver else "")
 
 
-def _secrets(value: Any, path: Path = ()) -> dict[str, str]:
+def secrets_in(value: Any, path: Path = ()) -> dict[str, str]:
     """Return the secrets that a plan names, each with the first place."""
     found: dict[str, str] = {}
     if isinstance(value, Mapping):
@@ -313,11 +309,11 @@ def _secrets(value: Any, path: Path = ()) -> dict[str, str]:
                 for variable, name in item.items():
                     found.setdefault(name, format_path((*here, variable)))
             else:
-                found = {**_secrets(item, here), **found}
+                found = {**secrets_in(item, here), **found}
     elif isinstance(value, list):
         for at, item in enumerate(value):
-            found = {**_secrets(item, (*path, at)), **found}
+            found = {**secrets_in(item, (*path, at)), **found}
     return found
 
 
-__all__ = ["KINDS", "Risk", "network_risks", "risks_of"]
+__all__ = ["KINDS", "Risk", "network_risks", "risks_of", "secrets_in"]

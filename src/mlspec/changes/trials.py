@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from mlspec.changes.edits import Edit
-from mlspec.changes.objects import Key, ObjectChange, manifest_key
+from mlspec.changes.objects import Key, manifest_key
 from mlspec.changes.side import Project
 from mlspec.changes.values import ABSENT, Change, apply, compare, same
 from mlspec.compiler import populate, populate_once
@@ -54,17 +54,16 @@ class Trials:
         made = (unit for unit in self._units if self._objects(unit, False) is not None)
         return frozenset(range(len(self._edits))).difference(*made)
 
-    def needed(self, change: ObjectChange, field: Change) -> set[int]:
-        """Return the edits without any of which a field of an object would be another than it is."""
-        return {at for unit in self._units if self._differs(unit, False, change.key, field) for at in unit}
+    def needed(self, key: Key, field: Change) -> set[int]:
+        """Return the edits without any of which a field of a new object (or of one that goes) would be another than it is."""
+        return {at for unit in self._units if self._differs(unit, False, key, field) for at in unit}
 
-    def enough(self, change: ObjectChange, field: Change, *, edition: bool = False) -> set[int]:
-        """Return the edits that alone make a field another than it was: where several would each do, none of them is needed.
+    def enough(self, key: Key, field: Change) -> set[int]:
+        """Return the edits that alone make a field of an old object (or of one that comes) another than it was.
 
-        ``edition``: the field is one of an object's that takes the place of another (see ``pair``).
+        Where several would each do, none of them is needed.
         """
-        old = change.replaces if edition and change.replaces else change.key
-        return {at for unit in self._units if self._differs(unit, True, old, field.reverse) for at in unit}
+        return {at for unit in self._units if self._differs(unit, True, key, field.reverse) for at in unit}
 
     def _differs(self, unit: Unit, alone: bool, key: Key, field: Change) -> bool:
         """Tell whether a field is another in a trial than on the side that the trial departs from."""
