@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(shell cksum < pyproject.toml | tr ' ' '-')
 WORKERS ?= 2
+# Tests start Python a thousand times; without bytecode each start compiles mlspec anew, which takes four times as long.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint stale update bench fuzz conformance clean

@@ -99,7 +99,7 @@ def tests(cases: list[Case]) -> Iterator[Verdict | Skipped]:
     if importlib.util.find_spec("pytest") is None:
         yield Skipped("pytest", "this Python has no pytest")
         return
-    surroundings = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "MLSPEC_CONFORMANCE": "1"}
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "MLSPEC_CONFORMANCE": "1", "PYTHONDONTWRITEBYTECODE": ""}
     itself = "tests/test_conformance.py::test_outside_judges_find_nothing"
     command = [sys.executable, "-u", "-m", "pytest", "-vv", "-m", "conformance", "-rfEs", "--durations=25", "--durations-min=5"]
     done = aloud([*command, "-p", "no:cacheprovider", "--deselect", itself, "tests"], surroundings, ROOT)
