@@ -158,6 +158,134 @@ def test_a_model_that_is_gone_stops_it_unless_it_is_brought_back(spec, run):
     assert "other: {framework: sklearn, version: 1.0.0" in spec.read_text()
 
 
+def test_no_revision_at_all_is_not_the_last_versions(spec, run):
+    commit(spec, NEW, "two")
+    assert run("--to", "")[0] == 2
+    assert spec.read_text() == NEW
+
+
+NOTES = [  # what was then, what is now in its place, what is noted of the way back with --to
+    ("prod: {namespace: churn, after: dev}", "prod: {namespace: moved, after: dev}",
+     "prod was in the namespace churn then; it stays in moved, where that version may never have run"),
+    ("prod: {namespace: churn, after: dev}", "prod: {namespace: churn, cluster: b, after: dev}", "prod was in the cluster "),
+    ("  churn: {model: churn, replicas: 2}\n", "  churn: {model: churn, replicas: 2}\n  more: {model: churn}\n",
+     "InferenceService more is deleted: the endpoint stops answering"),
+    ("monitoring:\n", "thresholds: {t: {on: live, rules: [{metric: errorRate, max: 1%}]}}\nmonitoring:\n",
+     "gate t: 1 rules → removed is looser: mlspec check --against asks for a waiver"),
+    (", outputs: {y: float64}}", ", outputs: {y: float64}}", None),
+    ("    signature: {inputs: {age: int64}, outputs: {y: float64}}\n", "",
+     "the signature of churn is not known as it is, so callers are not compared"),
+    ("monitoring:\n  churn: {dashboard: true}\n",
+     "pipelines: {t: {image: 'a/b:1', steps: {s: {run: [s]}}}}\nmonitoring:\n  churn: {dashboard: true}\n", None),
+    ("replicas: 2}", "replicas: 2}\npipelines: {t: {image: 'a/b:1', steps: {s: {run: [s], secrets: {A: there/key}}}}}", None),
+    ("replicas: 2}\n", "replicas: 2}\n", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("then", "now", "noted"), NOTES)
+def test_what_nobody_should_be_surprised_by_is_noted(spec, run, then, now, noted):
+    assert then in NEW
+    commit(spec, NEW.replace(then, now), "two")
+    status, _, said = run("--to", "HEAD~1", "--dry-run")
+    assert status == 0, said
+    notes = [line for line in said.splitlines() if line.startswith("note: ")]
+    assert any(noted in line for line in notes) if noted else notes == []
+
+
+def test_a_secret_that_is_needed_again_is_noted(spec, run):
+    steps = "pipelines: {t: {image: 'a/b:1', steps: {s: {run: [s], secrets: {A: creds/key}}}}}\n"
+    commit(spec, SPEC + steps, "two")
+    commit(spec, NEW + steps.replace("creds/key", "fresh/key"), "three")
+    said = run("--to", "HEAD~1", "--dry-run")[2]
+    assert "pipelines.t.steps.s.secrets.A needs the secret creds/key, which nothing names now; see that it is still there" in said
+
+
+def test_a_signature_that_changed_under_one_version(spec, run):
+    commit(spec, SPEC.replace("{age: int64}", "{years: int64}"), "two")
+    status, _, said = run("--to", "HEAD~1")
+    assert (status, "MLS-E726" in said) == (1, True), said
+
+
+def test_steps_that_score_are_callers(spec, run):
+    score = "datasets: {d: {uri: s3://a/d.parquet, version: {delta: 1}, schema: {age: {type: integer}}}}\n"
+    score += "pipelines: {t: {image: 'a/b:1', steps: {s: {score: churn, data: d, output: 's3://a/o.parquet', run: [s]}}}}\n"
+    text = (NEW + score).replace("serving:\n  churn: {model: churn, replicas: 2}\nmonitoring:\n  churn: {dashboard: true}\n", "")
+    commit(spec, text.replace("1.1.0", "1.0.0"), "two")
+    commit(spec, text.replace("{y: float64}", "{y: float64, p: float64}"), "three")
+    status, _, said = run()
+    assert (status, "(behind t.s)" in said) == (1, True), said
+
+
+REVISIONS = ["v1", "v1-light", "merged", "side", "HEAD~4^{commit}"]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_tags_branches_and_merges_are_commits(spec, run, revision):
+    folder = spec.parent
+    git(folder, "tag", "-a", "-m", "one", "v1")
+    git(folder, "tag", "v1-light")
+    git(folder, "switch", "-q", "-c", "side")
+    (folder / "x").write_text("x")
+    commit_all(folder, "side")
+    git(folder, "switch", "-q", "main")
+    commit(spec, SPEC.replace("replicas: 2", "replicas: 3"), "two")
+    git(folder, "merge", "-q", "--no-edit", "side")
+    git(folder, "branch", "merged")
+    commit(spec, NEW, "three")
+    commit(spec, NEW.replace("replicas: 2", "replicas: 4"), "four")
+    status, _, said = run("--to", revision)
+    assert status == 0, said
+    assert f"prod: serving.churn.replicas 4 → {3 if revision == 'merged' else 2}" in said
+    assert run("--to", "HEAD", "--dry-run")[0] == 0, "an edit that is not committed goes back to the last commit"
+
+
+@pytest.mark.parametrize(
+    "revision", ["HEAD:mlspec.yaml", "HEAD^{tree}", "HEAD..HEAD", "^HEAD", "@{upstream}", "HEAD\nHEAD", "-n1", "HEAD~99"]
+)
+def test_what_is_no_commit_is_wrong_usage(spec, run, revision):
+    commit(spec, NEW, "two")
+    assert run(f"--to={revision}")[0] == 2
+    assert spec.read_text() == NEW
+
+
+ROLLOUT = "rollout: {strategy: canary, steps: [10, 50], pause: 10m}, expose: {host: churn.acme.example}, in: [prod]"
+CANARY = SPEC.replace("{model: churn, replicas: 2}", f"{{model: churn, replicas: 2, {ROLLOUT}}}").replace(
+    "{dashboard: true}", "{dashboard: true, in: [prod]}"
+)
+
+
+def rolled(spec, version, *commands):
+    """Commit a version, compiled, and what commands make of it."""
+    spec.write_text(CANARY.replace("1.0.0", version))
+    for words in (["compile"], *commands):
+        assert main(words) == 0
+    return commit_all(spec.parent, version)
+
+
+def test_rollouts_that_end_and_begin_with_the_way_back(spec, run):
+    rolled(spec, "1.0.0")
+    rolled(spec, "2.0.0")
+    assert "note: the rollout of churn to 2.0.0 ends\n" in run("--dry-run")[2]
+    for command in ("advance", "finish"):
+        main(["rollout", command, "churn", "--env", "prod"])
+    commit_all(spec.parent, "finished")
+    said = run("--dry-run")[2]
+    assert "note: churn goes back as it goes forward: 2.0.0 goes on serving, 1.0.0 gets 10 % of the traffic at first" in said
+
+
+def test_no_way_back_leads_to_a_version_that_was_aborted(spec, run):
+    rolled(spec, "1.0.0")
+    rolled(spec, "2.0.0")
+    assert main(["rollout", "abort", "churn", "--env", "prod"]) == 0
+    commit_all(spec.parent, "aborted")
+    assert "note" not in run("--dry-run")[2], "from the aborted one to the one before"
+    rolled(spec, "3.0.0")
+    status, _, said = run("--dry-run")
+    assert (status, "prod: churn 3.0.0 → 1.0.0" in said) == (0, True), said
+    assert "note: churn 2.0.0 was passed over: its rollout was aborted; --to takes it all the same" in said
+    assert "prod: churn 3.0.0 → 2.0.0" in run("--dry-run", "--to", "HEAD~1")[2]
+
+
 def test_outside_of_a_repository(tmp_path, monkeypatch, capsys):
     (tmp_path / "mlspec.yaml").write_text(SPEC)
     monkeypatch.chdir(tmp_path)

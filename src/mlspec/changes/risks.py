@@ -15,6 +15,7 @@ from mlspec.changes.side import Project
 from mlspec.changes.waiver import concerns, loss_of, shortfall, waivers_of
 from mlspec.location import Path, format_path
 from mlspec.plan.plan import Plan
+from mlspec.rollout import STEPPED
 
 GATE, ACCESS, REMOVAL, PIN, POLICY, SECRET, DATA = "gate", "access", "removal", "pin", "policy", "secret", "data"
 KINDS = {
@@ -134,6 +135,7 @@ def _between(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
             yield GATE, f"nothing watches endpoint {name} any more"
     for name, endpoint in new.tree["serving"].items():
         yield from _access(name, old.tree["serving"].get(name), endpoint)
+    yield from _forgotten(old, new)
     yield from _pins(old, new)
     yield from _policy(old, new)
     known = set(secrets_in(old.tree))
@@ -144,6 +146,17 @@ def _between(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
             for flag in ("pii", "protected"):
                 if (columns.get(column) or {}).get(flag) and not facts.get(flag):
                     yield DATA, f"column {column} of {name} is no longer said to be {flag}"
+
+
+def _forgotten(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
+    """Yield endpoints of which no lock says any more what serves, so that a rollout ends with its new version everywhere."""
+    for name, endpoint in new.tree["serving"].items():
+        if name in new.live or endpoint["rollout"]["strategy"] not in STEPPED:
+            continue
+        serves = old.live.get(name, {}).get("version")
+        version = (new.tree["models"].get(endpoint.get("model")) or {}).get("version")
+        if serves is not None and version is not None and str(version) != serves:
+            yield GATE, f"no lock says any more that {name} serves {serves}, so {version} takes its place at once and no gate is asked"
 
 
 def _anew(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlspec.diagnostics import Diagnostic, Found, Rejected, code
 from mlspec.location import Path
 
 if TYPE_CHECKING:
+    from mlspec.changes.effects import Effect
     from mlspec.cli.editing import Spec
     from mlspec.cli.rollback import Way
     from mlspec.compiler import Made
+    from mlspec.plan.plan import Plan
 
 
-def rehearse(spec: Spec, way: Way, after: Made, environment: str) -> Iterator[Diagnostic]:
-    """Yield what would stop the way back, as far as the repository can tell."""
+class Rehearsal(NamedTuple):
+    """What a way back would come to."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    """What would stop it."""
+    notes: tuple[str, ...]
+    """What would not, and what nobody should be surprised by."""
+
+
+def rehearse(spec: Spec, way: Way, after: Made, environment: str) -> Rehearsal:
+    """Return what would stop the way back, and what it would bring along, as far as the repository can tell."""
+    from mlspec.changes.effects import LOST, REFUSED, REPLACED
     from mlspec.plan.pins import pin
 
     before = _compiled(spec)
-    plan = next(plan for plan in before.examined.plans if plan.environment == environment)
-    findings = [effect_in_cluster(environment, text) for text in _effects(before, after, environment)]
-    models = [unit.name for unit in way.promotion.units if unit.kind == "model"]
+    plan, goal = (next(plan for plan in made.examined.plans if plan.environment == environment) for made in (before, after))
+    effects = list(_effects(before, after, environment))
+    stopping = [effect for effect in effects if effect.kind in (REFUSED, LOST, REPLACED)]
+    findings = [effect_in_cluster(environment, f"{effect.key.text}: {effect.text}") for effect in stopping]
     findings += [
         incompatible_signature(("models", name, "signature"), environment, name, why, _callers(plan.tree, name))
-        for name in models
+        for name in _changed_models(way)
         if (why := _disagreement(way, name))
     ]
-    planned = next(plan for plan in after.examined.plans if plan.environment == environment).tree["datasets"]
+    planned = goal.tree["datasets"]
     changed = {name: planned[name] for name in planned if any(move.path[:2] == ("datasets", name) for move in way.moves)}
     for lost in pin({"datasets": changed}, spec.file.parent)[1]:
         name = str(lost.found.path[1])
@@ -35,7 +48,71 @@ def rehearse(spec: Spec, way: Way, after: Made, environment: str) -> Iterator[Di
     for name in way.then.written.get("models") or {}:
         if name not in (way.now.written.get("models") or {}) and not any(move.path[:2] == ("models", name) for move in way.moves):
             findings.append(model_gone(environment, name, str(way.then.read["models"][name].get("version"))))
-    yield from before.examined.diagnose(findings, plan)
+    deleted = [f"{effect.key.text} {effect.text}" for effect in effects if effect.grave and effect not in stopping]
+    notes = [*_places(spec, way, environment), *_rollouts(plan, goal), *deleted, *_needs(plan, goal), *_looser(plan, goal), *_unknown(way)]
+    return Rehearsal(tuple(before.examined.diagnose(findings, plan)), tuple(notes))
+
+
+def _changed_models(way: Way) -> list[str]:
+    """Return the models that are there on both sides, and of which something goes back."""
+    moved = dict.fromkeys(str(move.path[1]) for move in way.moves if move.path[0] == "models" and len(move.path) > 1)
+    both = [view.written.get("models") or {} for view in (way.then, way.now)]
+    return [name for name in moved if all(name in models for models in both)]
+
+
+def _places(spec: Spec, way: Way, environment: str) -> Iterator[str]:
+    """Yield where the environment was at that commit, when it is somewhere else by now."""
+    then, now = (tree["environments"][environment] or {} for tree in (way.old.source.tree, spec.tree))
+    for key, default in (("namespace", way.old.source.tree.get("name")), ("cluster", "the cluster of Argo CD")):
+        was, is_ = then.get(key, default), now.get(key, default)
+        if was != is_:
+            yield f"{environment} was in the {key} {was} then; it stays in {is_}, where that version may never have run"
+
+
+def _rollouts(plan: Plan, goal: Plan) -> Iterator[str]:
+    """Yield what becomes of rollouts: one that ends, one that begins with the way back, one that was aborted once."""
+    from mlspec.rollout import ABORTED, UNDER_WAY, rollout_of
+
+    for name in goal.tree["serving"]:
+        new = rollout_of(goal, name)
+        old = rollout_of(plan, name) if name in plan.tree["serving"] else new
+        if old.state == UNDER_WAY and old.new is not None and old.new != new.new:
+            yield f"the rollout of {name} to {old.new.version} ends"
+        if old.new == new.new or new.live is None or new.new is None:
+            continue
+        if new.state == ABORTED:
+            yield f"{name} keeps {new.live.version}: a rollout of {new.new.version} was aborted, and another version has to follow it"
+        elif new.state == UNDER_WAY:
+            how = f"gets {new.percent} % of the traffic at first" if new.steps else "stands beside it"
+            yield f"{name} goes back as it goes forward: {new.live.version} goes on serving, {new.new.version} {how}; see mlspec rollout"
+
+
+def _needs(plan: Plan, goal: Plan) -> Iterator[str]:
+    """Yield the secrets that are named again: whether they are still there, the repository does not tell."""
+    from mlspec.changes.risks import secrets_in
+
+    known = secrets_in(plan.tree)
+    for secret, place in secrets_in(goal.tree).items():
+        if secret not in known:
+            yield f"{place} needs the secret {secret}, which nothing names now; see that it is still there"
+
+
+def _looser(plan: Plan, goal: Plan) -> Iterator[str]:
+    """Yield the gates that the way back loosens."""
+    from mlspec.changes.gates import gates_of, loosenings
+    from mlspec.changes.guards import lapses
+
+    found = [*loosenings(gates_of(plan), gates_of(goal)), *lapses(plan, goal)]
+    for text in dict.fromkeys(one.text for one in found):
+        yield f"{text} is looser: mlspec check --against asks for a waiver"
+
+
+def _unknown(way: Way) -> Iterator[str]:
+    """Yield models of which a signature is known on one side alone, so that nobody can compare them."""
+    for name in _changed_models(way):
+        then, now = (isinstance(view.written["models"][name].get("signature"), dict) for view in (way.then, way.now))
+        if then != now:
+            yield f"the signature of {name} is not known as it {'was' if now else 'is'}, so callers are not compared"
 
 
 def _compiled(spec: Spec) -> Made:
@@ -51,9 +128,9 @@ def _compiled(spec: Spec) -> Made:
     return made
 
 
-def _effects(before: Made, after: Made, environment: str) -> Iterator[str]:
-    """Yield what a cluster would refuse, or lose, of the objects of one environment."""
-    from mlspec.changes.effects import LOST, REFUSED, REPLACED, effects_of
+def _effects(before: Made, after: Made, environment: str) -> list[Effect]:
+    """Return what would happen in a cluster to the objects of one environment."""
+    from mlspec.changes.effects import effects_of
     from mlspec.changes.objects import differences, key_of
 
     sides = [
@@ -66,18 +143,18 @@ def _effects(before: Made, after: Made, environment: str) -> Iterator[str]:
         }
         for made in (before, after)
     ]
-    for effect in effects_of(differences(*sides), *sides):
-        if effect.kind in (REFUSED, LOST, REPLACED):
-            yield f"{effect.key.text}: {effect.text}"
+    return effects_of(differences(*sides), *sides)
 
 
 def _callers(tree: Any, model: str) -> list[str]:
-    """Return the endpoints of an environment that answer with a model."""
+    """Return the endpoints of an environment that answer with a model, and the steps that score with it."""
     found = []
     for name, endpoint in tree["serving"].items():
         shadow = endpoint.get("shadow") or {}
         if model in (endpoint.get("model"), *(endpoint.get("split") or ()), shadow.get("model")):
             found.append(str(name))
+    for name, pipeline in tree["pipelines"].items():
+        found += [f"{name}.{step}" for step, entry in pipeline["steps"].items() if entry.get("score") == model]
     return found
 
 

@@ -44,6 +44,8 @@ class Way(NamedTuple):
     then: View
     now: View
     old: Old
+    passed: tuple[str, ...] = ()
+    """Later versions that were passed over, and why, in words."""
 
 
 @click.command(
@@ -68,7 +70,8 @@ def command(console: Console, *, spec: Path, environment: str, revision: str | N
     --to, the whole environment becomes what it was. The spec is edited so that it says so again; other environments stay as they
     are. The edit is compiled, and what comes of it is held against what is deployed now: fields that cannot be changed, volumes
     that would go, data that is no longer pinned, signatures that callers do not know. Exits 1, and writes nothing, where one of
-    these would stop it. Nothing is committed.
+    these would stop it. What would not stop it is noted: rollouts that end or begin, endpoints that go, secrets that are needed
+    again, gates that get looser. Nothing is committed.
     """
     from shlex import quote
 
@@ -80,7 +83,7 @@ def command(console: Console, *, spec: Path, environment: str, revision: str | N
     opened = Spec(spec, dry_run=dry_run)
     known_environment(opened, environment)
     clone = open_clone(opened.file)
-    way = _to_revision(opened, clone, environment, revision) if revision else _to_last_versions(opened, clone, environment)
+    way = _to_revision(opened, clone, environment, revision) if revision is not None else _to_last_versions(opened, clone, environment)
     if not way.moves:
         console.report((), [opened.shown])
         console.say(f"nothing to do: {environment} is what it was at {way.commit[:12]}")
@@ -89,7 +92,8 @@ def command(console: Console, *, spec: Path, environment: str, revision: str | N
     as_it_was = _is_undone(opened, way, environment)
     draft = judge(opened, way.old.data) if as_it_was else make_draft(opened, edits_of(opened.tree, environment, way.moves))
     hold_still(opened, draft.made.examined, environment, way.moves)
-    found = list(rehearse(opened, way, draft.made, environment))
+    found, notes = rehearse(opened, way, draft.made, environment)
+    lines += [f"note: {note}" for note in (*way.passed, *notes)]
     stops = any(diagnostic.severity == "error" for diagnostic in found)
     if stops and not force:
         for line in lines:
@@ -131,16 +135,59 @@ def _to_last_versions(spec: Spec, clone: Clone, environment: str) -> Way:
     inputs = [clone.relative(spec.root / path) for path in spec.source.digests]
     listed = clone.git.attempt("rev-list", f"--max-count={SEARCHED}", "--first-parent", "HEAD", "--", *inputs)
     commits = listed.text.split() if listed.status == 0 else []
+    bad = _aborted(spec, clone, environment)
+    passed: dict[str, None] = {}
     for commit in commits:
         known = _at(spec, clone, commit)
         if isinstance(known, str) or environment not in _names(known.source):
             continue
         then = View(known.source.tree, known.source.mark, environment)
         promotion = compare(then, now)
-        if promotion.moves:
-            return Way(commit, _title(clone, commit), promotion, promotion.moves, then, now, known)
+        wrong = [f"{model} {version}" for model, version in bad if _version(then, model) == version != _version(now, model)]
+        passed |= {f"{one} was passed over: its rollout was aborted; --to takes it all the same": None for one in wrong}
+        if promotion.moves and not wrong:
+            return Way(commit, _title(clone, commit), promotion, promotion.moves, then, now, known, tuple(passed))
     where = "this clone is shallow: git fetch --unshallow" if clone.shallow else "name a commit with --to"
     raise Unable(f"no earlier commit of {spec.shown} has other versions in {environment}", where, status=1)
+
+
+def _version(view: View, model: str) -> str:
+    return str((view.read.get("models") or {}).get(model, {}).get("version"))
+
+
+def _aborted(spec: Spec, clone: Clone, environment: str) -> list[tuple[str, str]]:
+    """Return the models, each with a version, whose rollout the locks of this branch say was aborted; no way back leads there."""
+    from mlspec.lock import NAME, parse_lock
+
+    path = clone.relative(spec.file.parent / NAME)
+    listed = clone.git.attempt("rev-list", f"--max-count={SEARCHED}", "--first-parent", "HEAD", "--", path)
+    commits = listed.text.split() if listed.status == 0 else []
+    read = clone.git.attempt("cat-file", "--batch", input="".join(f"{commit}:{path}\n" for commit in commits).encode())
+    found: dict[tuple[str, str], None] = {}
+    for text in _blobs(read.out):
+        try:
+            live = parse_lock(text, NAME).live
+        except Rejected:
+            continue
+        for place, facts in live.items():
+            where, _, endpoint = place.partition("/")
+            model = (spec.tree.get("serving") or {}).get(endpoint, {}).get("model")
+            if where == environment and model and "aborted" in facts:
+                found[str(model), str(facts["aborted"])] = None
+    return list(found)
+
+
+def _blobs(out: bytes) -> Iterator[bytes]:
+    """Yield the contents in what ``git cat-file --batch`` says; what is not there is passed over."""
+    at = 0
+    while at < len(out):
+        end = out.index(b"\n", at)
+        words = out[at:end].split(b" ")
+        at = end + 1
+        if words[-1].isdigit():
+            size = int(words[-1])
+            yield out[at : at + size]
+            at += size + 1
 
 
 def _at(spec: Spec, clone: Clone, commit: str) -> Old | str:
