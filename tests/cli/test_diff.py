@@ -60,6 +60,17 @@ def test_edits_of_the_work_tree(repository, capsys):
     assert git(repository, "status", "--porcelain") == "M mlspec.yaml"
 
 
+def test_a_lock_that_is_lost_while_a_canary_is_under_way_is_a_risk(repository, capsys):
+    assert main(["compile", "-q"]) == 0
+    write(repository, newer())
+    assert main(["compile", "-q"]) == 0
+    commit_all(repository)
+    (repository / "mlspec.lock").unlink()
+    out = run(capsys)[1]
+    assert "a gate is looser: no lock says any more that churn-api serves 2.2.1, so 2.3.0 takes its place at once" in out
+    assert "more that batch-api" not in out  # it is rolling: its new version took the place of the old one
+
+
 def test_two_revisions_and_the_way_back(repository, capsys):
     write(repository, newer())
     commit_all(repository)
