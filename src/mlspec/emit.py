@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -257,8 +257,3 @@ def emit(value: Any) -> str:
     if isinstance(value, Mapping) and value:
         return entries(value, "\n")[1:] + "\n"
     return below(value, "\n")[1:] + "\n"
-
-
-def emit_all(objects: Iterable[Any]) -> str:
-    """Return several documents, divided by ``---``. Raises ValueError as ``emit`` does."""
-    return "---\n".join([emit(value) for value in objects])

@@ -11,7 +11,7 @@ import pytest
 
 from mlspec.diagnostics import CODES, Code, Diagnostic, Finding, Found, Rejected, Unable, diagnose
 from mlspec.location import Mark, locate
-from mlspec.source.edit import format_text, set_value, write_flow
+from mlspec.source.edit import format_text, write_flow
 from mlspec.source.extends import Source, load
 from mlspec.source.files import find_specs, read_file, repository_root
 from mlspec.source.layers import Layer, merge
@@ -314,35 +314,6 @@ def test_security_is_not_ignored() -> None:
 def test_format(text: str, expected: str) -> None:
     assert format_text(text) == expected
     assert format_text(expected) == expected
-
-
-SPEC = "# head\na: {b: 1, c: 'x'}  # one\nd:\n  e: 1.0.0\n  f: &f [1, 2]\n  # inside\ng: *f\nh:\n"
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "old", "new"),
-    [
-        (("a", "b"), 2, "b: 1", "b: 2"),
-        (("a", "c"), "y z", "'x'", "'y z'"),
-        (("a", "c"), "it's", "'x'", '"it\'s"'),
-        (("d", "e"), "1.1.0", "1.0.0", "1.1.0"),
-        (("d", "e"), "1.1", "e: 1.0.0", 'e: "1.1"'),
-        (("a", "z"), True, "c: 'x'}", "c: 'x', z: true}"),
-        (("d", "z"), "a: b", "[1, 2]\n", '[1, 2]\n  z: "a: b"\n'),
-        (("h",), {"i": ["no", None]}, "h:\n", 'h: {i: ["no", null]}\n'),
-        (("i",), 1, "h:\n", "h:\ni: 1\n"),
-    ],
-)
-def test_set(path: tuple[str, ...], value: Any, old: str, new: str) -> None:
-    for text in (SPEC, "\ufeff" + SPEC, SPEC.replace("\n", "\r\n")):
-        ending = "\r\n" if "\r" in text else "\n"
-        assert set_value(text, path, value) == text.replace(old.replace("\n", ending), new.replace("\n", ending))
-
-
-@pytest.mark.parametrize("path", [("x", "y"), ("d", "f", 0), ("g", 0), ("a", "b", "c")])
-def test_set_refuses(path: tuple[Any, ...]) -> None:
-    with pytest.raises(Unable):
-        set_value(SPEC, path, 5)
 
 
 @pytest.mark.parametrize(

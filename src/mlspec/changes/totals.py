@@ -23,9 +23,6 @@ class Total(NamedTuple):
     """By jobs and the steps of pipelines, while they all run."""
 
 
-Totals = Mapping[str, Total]
-
-
 def totals_of(objects: Objects, environment: str) -> dict[str, Total]:
     """Return by resource (``cpu``, ``memory``, ``nvidia.com/gpu``) what the objects of an environment ask for."""
     here = [item for key, item in objects.items() if key.environment == environment]

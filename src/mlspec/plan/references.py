@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -124,13 +124,6 @@ def _spell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return format(value, "f") if isinstance(value, Decimal) else str(value)
-
-
-def references_of(text: str) -> Iterator[str]:
-    """Yield the dotted names of the references in a string, run-time ones included."""
-    for token in _TOKEN.finditer(text):
-        if token[1] is not None and _DOTTED.fullmatch(token[1]):
-            yield token[1]
 
 
 @code("MLS-E490", "unknown-reference")

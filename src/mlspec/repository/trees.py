@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from mlspec.diagnostics import Unable
 from mlspec.repository import troubles
@@ -25,6 +25,9 @@ _NEVER_READ = frozenset(
         ".tsx .ttf .wasm .webp .whl .woff .woff2 .xz .zip .zst"
     ).split()
 )
+
+
+T = TypeVar("T")
 
 
 class Entry(NamedTuple):
@@ -52,14 +55,19 @@ def list_tree(clone: Clone, commit: str) -> dict[str, Entry]:
 
 def read_objects(clone: Clone, objects: Iterable[str]) -> dict[str, bytes]:
     """Return the contents of some blobs by object id. Raises Unable (MLS-E708) for one that is not here, or damaged."""
+    return _find(clone, objects, _read_blobs)
+
+
+def _find(clone: Clone, objects: Iterable[str], look: Callable[[Clone, Sequence[str]], tuple[dict[str, T], str]]) -> dict[str, T]:
+    """Return what is found of some blobs. Raises Unable for the first that is not."""
     wanted = list(dict.fromkeys(objects))
-    found: dict[str, bytes] = {}
+    found: dict[str, T] = {}
     said = ""
     # A second look, in a process that sees the packs as they are now: somebody may have packed the repository meanwhile.
     for _ in range(2):
         missing = [name for name in wanted if name not in found]
         if missing:
-            more, said = _read_blobs(clone, missing)
+            more, said = look(clone, missing)
             found |= more
     _require(clone, wanted, found, said)
     return found
@@ -97,25 +105,14 @@ def _read_blobs(clone: Clone, wanted: Sequence[str]) -> tuple[dict[str, bytes], 
 
 def sizes_of(clone: Clone, objects: Iterable[str]) -> dict[str, int]:
     """Return the bytes of some blobs by object id. Raises Unable (MLS-E708) for one that is not here, or damaged."""
-    wanted = list(dict.fromkeys(objects))
-    found: dict[str, int] = {}
-    said = ""
-    for _ in range(2):  # as in read_objects
-        missing = [name for name in wanted if name not in found]
-        if missing:
-            result = clone.git.attempt("cat-file", "--batch-check", input="".join(f"{name}\n" for name in missing).encode())
-            facts = (line.split(" ") for line in result.text.split("\n"))
-            found |= {fact[0]: int(fact[2]) for fact in facts if len(fact) == 3 and fact[1] == "blob"}
-            said = result.error
-    _require(clone, wanted, found, said)
-    return found
+    return _find(clone, objects, _read_sizes)
 
 
-def read_tree(clone: Clone, commit: str, select: Callable[[str], bool] = lambda _: True) -> dict[str, bytes]:
-    """Return the files of a commit by path, those that ``select`` wants; links and submodules are left out."""
-    entries = {path: entry for path, entry in list_tree(clone, commit).items() if entry.mode in {FILE, EXECUTABLE} and select(path)}
-    contents = read_objects(clone, (entry.object for entry in entries.values()))
-    return {path: contents[entry.object] for path, entry in entries.items()}
+def _read_sizes(clone: Clone, wanted: Sequence[str]) -> tuple[dict[str, int], str]:
+    """Return the sizes of those blobs that are here, and what git said."""
+    result = clone.git.attempt("cat-file", "--batch-check", input="".join(f"{name}\n" for name in wanted).encode())
+    facts = (line.split(" ") for line in result.text.split("\n"))
+    return {fact[0]: int(fact[2]) for fact in facts if len(fact) == 3 and fact[1] == "blob"}, result.error
 
 
 class Checkout:

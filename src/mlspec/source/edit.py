@@ -1,4 +1,4 @@
-"""Edits that keep what a person wrote: formatting a spec, and setting one value in it."""
+"""The usual form of a spec, and of a value in it; what a person wrote is kept."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from mlspec.diagnostics import Unable
-from mlspec.location import Mark, Path, format_path, walk
-from mlspec.source.reader import Document, read, source_of
+from mlspec.source.reader import Document, read
 from mlspec.source.scalars import LEADING, resolve
 
 _EDITED = "the text to edit"
@@ -110,67 +109,6 @@ def _keep_anchors(data: Any) -> None:
             waiting += node
 
 
-def set_value(text: str, path: Path, value: Any) -> str:
-    """Return a text with one value set, all else untouched to the letter.
-
-    A value that is written is replaced in place; a key that is missing is added to the map that lacks it. Raises Rejected
-    when the text is no spec, Unable (status 1) when the place cannot be edited: the map above is missing, or the
-    value is shared by an alias or merge key.
-    """
-    data = text.encode("utf-8", "surrogatepass")
-    before = read(data, _EDITED)
-    offset = len(text) - len(before.text.text)  # a byte order mark stays
-    mark, depth = walk(before.mark, path)
-    if depth == len(path):
-        start, end, new = mark.start, mark.end, _replacement(mark, value)
-    elif depth == len(path) - 1 and isinstance(path[-1], str) and isinstance(mark.children, dict):
-        start, end, new = _addition(before, mark, path[-1], value)
-    else:
-        raise Unable(f"{format_path(path[: depth + 1])} is not written in this file", "write the map above it first", status=1)
-    edited = text[:offset] + before.text.text[:start] + new + before.text.text[end:]
-    after = read(edited.encode("utf-8", "surrogatepass"), _EDITED)
-    if not _same(_with(before.tree, path, value), after.tree):
-        raise Unable(
-            f"{format_path(path)} cannot be set alone: it is shared by an alias, a merge key or another value",
-            "edit the file by hand",
-            status=1,
-        )
-    return edited
-
-
-def _with(tree: Any, path: Path, value: Any) -> Any:
-    """Return data with one value replaced; what is not on the way is shared."""
-    if not path:
-        return value
-    if isinstance(tree, dict):
-        assert isinstance(path[0], str)
-        return {**tree, path[0]: _with(tree.get(path[0]), path[1:], value)}
-    if isinstance(tree, list):
-        assert isinstance(path[0], int)
-        return [_with(item, path[1:], value) if index == path[0] else item for index, item in enumerate(tree)]
-    return value
-
-
-def _replacement(mark: Mark, value: Any) -> str:
-    """Return the text that replaces a value, in the quotes that it had."""
-    written = source_of(mark)
-    space = " " if not written and mark.text.text[mark.start - 1 : mark.start] == ":" else ""
-    if isinstance(value, str) and written[:1] == "'" and "'" not in value and value.isprintable():
-        return f"'{value}'"
-    if isinstance(value, str) and written[:1] == '"':
-        return _quote(value)
-    if (
-        isinstance(value, str)
-        and mark.children is None
-        and _is_plain(value) is not None
-        and value.strip() == value
-        and isinstance(resolve(value), str)
-    ):
-        return space + value
-    block = mark.children is not None and written[:1] not in {"{", "["}
-    return space + write_flow(value) if not block or not isinstance(value, (dict, list)) else write_flow(value)
-
-
 def write_flow(value: Any) -> str:
     """Return a value as it is written on one line."""
     if value is None:
@@ -195,23 +133,3 @@ def _quote(text: str) -> str:
     return "".join(
         char if char.isprintable() else f"\\u{ord(char):04X}" if ord(char) < 0x10000 else f"\\U{ord(char):08X}" for char in written
     )
-
-
-def _addition(document: Document, mark: Mark, key: str, value: Any) -> tuple[int, int, str]:
-    """Return where a new key goes into a map, and its text."""
-    text = document.text.text
-    pair = f"{write_flow(key)}: {write_flow(value)}"
-    children = list(mark.children.values()) if isinstance(mark.children, dict) else []
-    own = [child for child in children if mark.start <= child.key_start < mark.end]
-    if text[mark.start : mark.start + 1] == "{":
-        at = max((max(child.end, child.key_end) for child in own), default=mark.start + 1)
-        return at, at, f", {pair}" if own else pair
-    if not own:
-        raise Unable(f"no key can be added beside `{key}`", "edit the file by hand", status=1)
-    _, column = document.text.position(own[0].key_start)
-    at = max(max(child.end, child.key_end) for child in own)
-    line_end = text.find("\n", at)
-    ending = "\r\n" if "\r\n" in text else "\n"
-    if line_end < 0:
-        return len(text), len(text), f"{ending}{' ' * (column - 1)}{pair}"
-    return line_end + 1, line_end + 1, f"{' ' * (column - 1)}{pair}{ending}"
