@@ -231,8 +231,9 @@ def not_a_lock_line(mark: Mark, what: str) -> Found:
 def unmerged_lock(mark: Mark, what: str) -> Found:
     """A lock holds no markers of a merge conflict.
 
-    Each line of a lock is one fact, so most merges need no hand. Where both sides changed a line of `files`, take
-    either side and compile again; where both changed a line of `live` or `pins`, decide which of them is meant.
+    Each line of a lock is one fact, so most merges need no hand: `mlspec merge-driver finish` settles `files` and compiles again. Where
+    both sides changed a line of `live` or `pins` it leaves the conflict: decide which of them is meant, and run it again. After the
+    merge was committed, `mlspec compile` does it.
 
     Bad (lock)::
 
@@ -255,7 +256,7 @@ def unmerged_lock(mark: Mark, what: str) -> Found:
           "prod/churn-api/version": "4"
     """
     message = f"the lock holds the marker {what} of an unfinished merge"
-    return Found((), message, "keep one side of the conflict, then compile again", mark=mark)
+    return Found((), message, "run `mlspec merge-driver finish`; where a conflict is left, keep one side of it first", mark=mark)
 
 
 @code("MLS-E603", "disordered-lock")

@@ -155,6 +155,10 @@ def test_without_reviews_it_says_what_is_asked(home, capsys):
     change(home, *PROD)
     assert main(["approvals", "--base", "main"]) == 0
     assert capsys.readouterr().out == "churn/prod asks for 2\n"
+    assert main(["approvals", "--base", "main", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"schemaVersion": 1, "needed": {"churn/prod": 2}}
+    assert main(["approvals", "--base", "HEAD"]) == 0
+    assert capsys.readouterr() == ("", "no environment that asks for approvals is touched\n")
 
 
 def test_a_spec_that_does_not_compile_is_not_let_through(home, capsys):

@@ -1,5 +1,7 @@
 """mlspec codeowners: who is asked about which path, in the file that the host reads."""
 
+import json
+
 import pytest
 
 from mlspec.__main__ import main
@@ -78,6 +80,14 @@ def test_check(root):
     assert main(["codeowners", "--write", "-q"]) == 0
     assert main(["codeowners", "--check", "-q"]) == 0
     assert (root / ".github" / "CODEOWNERS").is_file()
+
+
+def test_check_in_a_format_for_machines_is_a_document_whatever_was_found(root, capsys):
+    put(root, "churn")
+    for status in (1, 0):
+        assert main(["codeowners", "--check", "--format", "json"]) == status
+        assert json.loads(capsys.readouterr().out)["summary"]["errors"] == 0
+        assert main(["codeowners", "--write", "-q"]) == 0
 
 
 def test_gitlab_has_a_section(root, capsys):

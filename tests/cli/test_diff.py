@@ -81,6 +81,14 @@ def test_two_revisions_and_the_way_back(repository, capsys):
     assert run(capsys)[1] == "HEAD → worktree: nothing that is compiled differs\n"
 
 
+def test_a_repository_without_a_commit_says_what_to_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    git(tmp_path, "init", "-q", "-b", "main")
+    write(tmp_path, basic())
+    status, _, err = run(capsys)
+    assert (status, "there is no commit 'HEAD' in this clone" in err, "commit the specs first" in err) == (2, True, True)
+
+
 def test_where_histories_part(repository, capsys):
     git(repository, "switch", "-q", "-c", "mine")
     write(repository, newer())

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mlspec.changes.side import Side
     from mlspec.repository.clone import Clone
 
+_UNTOUCHED = "no environment that asks for approvals is touched"
+
 
 @click.command(
     "approvals",
@@ -83,8 +85,7 @@ def command(
     with sides(base, head, paths, crds, templates, merge_base=True) as (before, after):
         touched = _touched(clone, before, after, environments)
     if data is None:
-        for place, number in touched.items():
-            click.echo(f"{place} asks for {number}")
+        _tell_needed(console, touched, form)
         return 0
     try:
         counted = count(read_reviews(data), author or "", resolve(clone, head))
@@ -137,6 +138,17 @@ def _folders(clone: Clone, side: Side) -> dict[str, tuple[Any, Any]]:
     return found
 
 
+def _tell_needed(console: Console, touched: Mapping[str, int], form: str) -> None:
+    """Say what is asked for, where nobody said who approved."""
+    if form == "json":
+        click.echo(json.dumps({"schemaVersion": 1, "needed": touched}, indent=2))
+        return
+    if not touched:
+        console.say(_UNTOUCHED)
+    for place, number in touched.items():
+        click.echo(f"{place} asks for {number}")
+
+
 def _tell(console: Console, touched: Mapping[str, int], counted: Count, form: str) -> int:
     missing = {place: number - len(counted.approved) for place, number in touched.items() if len(counted.approved) < number}
     failed = bool(touched) and bool(missing or counted.refused)
@@ -145,7 +157,7 @@ def _tell(console: Console, touched: Mapping[str, int], counted: Count, form: st
         click.echo(json.dumps(made, indent=2))
         return int(failed)
     if not touched:
-        console.say("no environment that asks for approvals is touched")
+        console.say(_UNTOUCHED)
         return 0
     for place, number in touched.items():
         verdict = "too few" if place in missing else "enough"

@@ -64,6 +64,7 @@ def command(console: Console, *, write: bool, check: bool, crds: Path | None, te
         for line in lines:
             click.echo(line)
         return 0
+    console.report((), outcome.files)
     shown = file.relative_to(root).as_posix()
     old = _read(file, shown)
     new = put_block(old, lines, shown)

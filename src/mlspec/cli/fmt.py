@@ -32,7 +32,8 @@ def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
     if not check:
         heal_roots(paths or (Path(),), None)
     changed = 0
-    for file in find_specs(paths or (Path(),)):
+    files = find_specs(paths or (Path(),))
+    for file in files:
         data = read_file(file, str(file))
         formatted = _format(read(data, str(file)).text.text, file).encode()
         if formatted == data:
@@ -41,6 +42,7 @@ def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
         if not check:
             replace(repository_root(file), file, formatted, data)
         console.say(f"{file}: {'would change' if check else 'formatted'}")
+    console.report((), [str(file) for file in files])
     if not changed:
         console.say("nothing to change")
     return int(check and changed > 0)

@@ -556,7 +556,8 @@ def no_revision(revision: str) -> Unable:
         git commit -q -m one
         mlspec diff --from main
     """
-    return Unable(f"there is no commit {revision!a} in this clone", "give a branch, a tag or a commit", status=2)
+    way = "commit the specs first" if revision == "HEAD" else "give a branch, a tag or a commit"
+    return Unable(f"there is no commit {revision!a} in this clone", way, status=2)
 
 
 @code("MLS-E750", "detached-head")
