@@ -1,6 +1,7 @@
 """mlspec promote: the order of environments, gates, and what is said and written."""
 
 import json
+import os
 
 import pytest
 
@@ -126,6 +127,109 @@ def test_a_result_of_weaker_rules_does_not_count(spec, run, tmp_path):
     status, _, said = run("--from", "dev", "--to", "staging")
     assert status == 1
     assert "the result is older than the rule auc >= 0.9" in said
+
+
+ROW = {"rule": "auc", "bound": ">= 0.9", "found": "0.95", "verdict": "passed", "why": ""}
+WELL = {"threshold": "release", "on": "evaluation", "mode": "enforce", "passed": True, "verdicts": [ROW]}
+
+
+def said_of(**changes):
+    return json.dumps({**WELL, **changes}).encode()
+
+
+def row_of(**changes):
+    return said_of(verdicts=[{**ROW, **changes}])
+
+
+RESULTS = [  # what lies where the result should be, and why it is none
+    (b"", "the result is empty"),
+    (b"NaN", "the result is not one of mlspec gate"),
+    (b"null", "the result is not one of mlspec gate"),
+    (b"[]", "the result is not one of mlspec gate"),
+    (said_of()[:-9], "the result is not JSON"),
+    (said_of() + b"{}", "the result is not JSON"),
+    (said_of().decode().encode("utf-16"), "the result is not JSON"),
+    (b"\xff\xfe", "the result is not JSON"),
+    (b"[" * 200_000, "the result is not JSON"),
+    (b'{"passed": false, ' + said_of()[1:], "a key stands there twice"),
+    (b"version https://git-lfs.github.com/spec/v1\n", "the result is not JSON"),
+    (b"<<<<<<< ours\n" + said_of(), "the result is not JSON"),
+    (said_of(passed="true"), "does not say that it passed"),
+    (said_of(passed=1), "does not say that it passed"),
+    (said_of(verdicts=[]), "the result is older than the rule auc >= 0.9"),
+    (said_of(verdicts={"auc": "passed"}), "the result is not one of mlspec gate"),
+    (said_of(verdicts=[ROW, None]), "the result is not one of mlspec gate"),
+    (said_of(threshold="other"), "the result is one of other"),
+    (said_of(threshold=None), "the result is one of None"),
+    (said_of(on="live"), "the result is one on live"),
+    (row_of(found="NaN"), "auc NaN, expected >= 0.9"),
+    (row_of(found="Infinity"), "auc Infinity, expected >= 0.9"),
+    (said_of().replace(b'"0.95"', b"NaN"), "auc NaN, expected >= 0.9"),
+    (row_of(found="0.85"), "auc 0.85, expected >= 0.9"),
+    (row_of(found=["0.95"]), "auc ['0.95'], expected >= 0.9"),
+    (row_of(found=None), "auc None, expected >= 0.9"),
+    (row_of(verdict="Passed"), "auc 0.95, expected >= 0.9"),
+    (row_of(verdict=["passed"]), "auc 0.95, expected >= 0.9"),
+    (row_of(verdict="warning"), "auc 0.95, expected >= 0.9"),
+    (row_of(bound=">= 0.8"), "the result is older than the rule auc >= 0.9"),
+    (row_of(bound={}), "the result is older than the rule auc >= 0.9"),
+    (said_of(verdicts=[ROW, {**ROW, "rule": "auc [g=a]", "verdict": "failed"}]), "auc [g=a] 0.95, expected >= 0.9"),
+    (said_of(verdicts=[ROW, *({**ROW, "rule": f"x{n}", "verdict": "failed"} for n in range(20_000))]), "x0 0.95, expected"),
+]
+
+
+@pytest.mark.parametrize(("result", "why"), RESULTS)
+def test_a_result_that_is_none_stops_it(spec, run, tmp_path, result, why):
+    (tmp_path / RESULT).mkdir(parents=True)
+    (tmp_path / RESULT / "release.json").write_bytes(result)
+    status, _, said = run("--from", "dev", "--to", "staging")
+    assert (status, "MLS-E721" in said, why in said) == (1, True, True), said
+    assert "\x1b" not in said
+    assert spec.read_text() == SPEC
+
+
+def test_the_result_that_these_were_made_of_is_one(spec, run, tmp_path):
+    (tmp_path / RESULT).mkdir(parents=True)
+    (tmp_path / RESULT / "release.json").write_bytes(said_of())
+    assert run("--from", "dev", "--to", "staging", "--require-gates")[0] == 0
+
+
+@pytest.mark.parametrize("place", ["dev/churn/2.2.1", "staging/churn/2.3.0", "prod/churn/2.3.0", "dev/other/2.3.0", "dev/churn/2.3.0/deep"])
+def test_a_result_of_something_else_is_no_result(spec, run, tmp_path, place):
+    (tmp_path / ".mlspec/results" / place).mkdir(parents=True)
+    (tmp_path / ".mlspec/results" / place / "release.json").write_bytes(said_of())
+    status, _, said = run("--from", "dev", "--to", "staging", "--require-gates")
+    assert (status, "MLS-E722" in said) == (1, True), said
+
+
+def hostile_words(found):
+    return row_of(rule="auc", verdict="failed", found=found)
+
+
+@pytest.mark.parametrize("words", ["\x1b[2J", "\n::error::x", "\r0.95", "x" * 1_000_000])
+def test_what_a_result_says_is_shown_harmlessly(spec, run, tmp_path, words):
+    (tmp_path / RESULT).mkdir(parents=True)
+    (tmp_path / RESULT / "release.json").write_bytes(hostile_words(words))
+    status, _, said = run("--from", "dev", "--to", "staging")
+    assert status == 1
+    assert not {"\x1b", "\r"} & set(said)
+    assert "\n::" not in said
+    assert len(said) < 10_000
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
+def test_a_result_that_is_no_file_stops_it(spec, run, tmp_path, kind):
+    (tmp_path / RESULT).mkdir(parents=True)
+    place = tmp_path / RESULT / "release.json"
+    if kind == "folder":
+        place.mkdir()
+    elif kind == "link":
+        place.symlink_to("nowhere")
+    else:
+        os.mkfifo(place)
+    status, _, said = run("--from", "dev", "--to", "staging")
+    assert (status, "is no file" in said) == (1, True), said
+    assert spec.read_text() == SPEC
 
 
 def test_only_one_of_the_versions(spec, run):

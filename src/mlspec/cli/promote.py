@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,12 +136,12 @@ def _judge(spec: Spec, examined: Examined, promotion: Promotion, source: str, *,
                 continue
             file = result_path(source, unit.name, str(model["version"]), threshold)
             path = ("models", unit.name, "version")
-            data = _read(spec.file.parent / file)
+            data = _result(spec.file.parent / file)
             if data is None and require_gates:
                 findings.append(gate_result_missing(path, source, unit.name, threshold, file))
             elif data is None:
                 notes.append(f"there is no result of {threshold} for {unit.name} in {source} (looked for {file})")
-            elif why := fault_of(data, rules):
+            elif why := data if isinstance(data, str) else fault_of(data, rules):
                 findings.append(gate_not_passed(path, source, unit.name, threshold, file, why))
             else:
                 notes.append(f"{unit.name} passed {threshold} in {source}")
@@ -165,6 +166,12 @@ def _unfinished(plan: Plan, model: str) -> list[Rollout]:
 
     serving = [name for name, endpoint in plan.tree["serving"].items() if endpoint.get("model") == model]
     return [rollout for rollout in (rollout_of(plan, name) for name in serving) if rollout.state in (ABORTED, UNDER_WAY)]
+
+
+def _result(file: Path) -> bytes | str | None:
+    """Return a result; a text, why it is none, where something else lies there; None where nothing does."""
+    data = _read(file)
+    return "what lies there is no file" if data is None and os.path.lexists(file) else data
 
 
 def _read(file: Path) -> bytes | None:

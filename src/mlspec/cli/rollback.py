@@ -157,16 +157,17 @@ def _version(view: View, model: str) -> str:
 
 def _aborted(spec: Spec, clone: Clone, environment: str) -> list[tuple[str, str]]:
     """Return the models, each with a version, whose rollout the locks of this branch say was aborted; no way back leads there."""
-    from mlspec.lock import NAME, parse_lock
+    from mlspec.lock import parse_lock
+    from mlspec.tree import lock_path
 
-    path = clone.relative(spec.file.parent / NAME)
+    path = clone.relative(spec.root / lock_path(spec.file, spec.root))
     listed = clone.git.attempt("rev-list", f"--max-count={SEARCHED}", "--first-parent", "HEAD", "--", path)
     commits = listed.text.split() if listed.status == 0 else []
     read = clone.git.attempt("cat-file", "--batch", input="".join(f"{commit}:{path}\n" for commit in commits).encode())
     found: dict[tuple[str, str], None] = {}
     for text in _blobs(read.out):
         try:
-            live = parse_lock(text, NAME).live
+            live = parse_lock(text, path).live
         except Rejected:
             continue
         for place, facts in live.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from mlspec.diagnostics import Found, code
@@ -10,6 +11,11 @@ from mlspec.location import Path
 from mlspec.promotion.moves import Tree, items
 from mlspec.rollout import Rollout
 from mlspec.runtime.gate import parse_json, row
+
+_EXACT = 20
+"""Characters of a number that a gate always shows as it is."""
+_SHOWN = 100
+"""Characters of a cell of a result that are shown."""
 
 
 def gates_of(tree: Tree, model: str) -> list[str]:
@@ -36,9 +42,9 @@ def fault_of(result: bytes, rules: Mapping[str, Any]) -> str:
     if not isinstance(rows, list) or not all(isinstance(entry, dict) and isinstance(entry.get("rule"), str) for entry in rows):
         return "the result is not one of mlspec gate"
     if report.get("threshold") != rules["threshold"]:
-        return f"the result is one of {report.get('threshold')}"
+        return f"the result is one of {str(report.get('threshold'))[:_SHOWN]}"
     if report.get("on", rules["on"]) != rules["on"]:
-        return f"the result is one on {report['on']}"
+        return f"the result is one on {str(report['on'])[:_SHOWN]}"
     broken = []
     for rule in rules["rules"]:
         about = [entry for entry in rows if _is_of(entry, rule)]
@@ -46,12 +52,30 @@ def fault_of(result: bytes, rules: Mapping[str, Any]) -> str:
             return f"the result is older than the rule {rule['name']} {row(rule, '', '')['bound']}"
         # what was only a warning then may be asked for now
         well = ("passed", "warning") if rule.get("severity") == "warn" else ("passed",)
-        broken += [entry for entry in about if entry.get("verdict") not in well]
+        broken += [
+            entry for entry in about if entry.get("verdict") not in well or (entry["verdict"] == "passed" and not _keeps(entry, rule))
+        ]
     known = {id(entry) for entry in broken}  # a hostile result has many
     broken += [entry for entry in rows if entry.get("verdict") not in ("passed", "warning") and id(entry) not in known]
     if broken:
-        return "; ".join(f"{entry['rule']} {entry.get('found')}, expected {entry.get('bound')}" for entry in broken[:3])
+        cells = [[str(entry.get(key))[:_SHOWN] for key in ("rule", "found", "bound")] for entry in broken[:3]]
+        return "; ".join("{} {}, expected {}".format(*cell) for cell in cells)
     return "" if report.get("passed") is True else "the result does not say that it passed"
+
+
+def _keeps(entry: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
+    """Tell whether what was found is a number that keeps the bounds of a rule: a verdict that says otherwise was not written by a gate."""
+    try:
+        found = Decimal(str(entry.get("found")))
+    except InvalidOperation:
+        return False
+    if not found.is_finite():
+        return False
+    if len(str(entry["found"])) > _EXACT:  # it was rounded to be shown
+        return True
+    low, high = (Decimal(rule[key]) if key in rule else found for key in ("min", "max"))
+    same, gap = (Decimal(rule[key]) if key in rule else found for key in ("equals", "maxGap"))
+    return low <= found <= high and found == same and found <= gap
 
 
 def _is_of(entry: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
