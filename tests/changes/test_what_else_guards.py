@@ -162,3 +162,36 @@ def test_the_longest_time_without_a_run(line, minutes):
 def test_the_page_names_every_kind_of_patch_that_is_held():
     page = Path("docs/ratchet.md").read_text()
     assert [kind for kind in PATCHED if f"`{kind}`" not in page] == []
+
+
+SPELLED = [  # a value, and one and the same in another unit; fractions of a unit, such as 0.1s, are none of the language
+    ("quantile: 0.99, max: 100ms", "quantile: 0.99, max: 1s", "quantile: 0.99, max: 1000ms"),
+    ("max: 26h}", "max: 26h}", "max: 1560m}"),
+    ("latency: {max: 200ms,", "latency: {max: 2s,", "latency: {max: 2000ms,"),
+    ("pause: 10m", "pause: 1h", "pause: 3600s"),
+    ("window: 28d", "window: 28d", "window: 4w"),
+]
+
+
+@pytest.mark.parametrize(("old", "one", "other"), SPELLED)
+def test_durations_are_compared_and_not_their_units(tmp_path, old, one, other):
+    first, second = (read(tmp_path / name, changed(SPEC, (old, new))) for name, new in (("a", one), ("b", other)))
+    assert said(first, second) == said(second, first) == []
+
+
+PROLONGED = [  # the day of a waiver, the later one, and what is found
+    ("2026-06-01", "2026-12-31", ["MLS-W743"]),
+    ("2026-05-31", "2026-12-31", ["MLS-W743"]),  # it had ended, and the check was an error until somebody said so
+    ("2026-12-31", "2026-06-01", []),
+]
+
+
+@pytest.mark.parametrize(("until", "later", "codes"), PROLONGED)
+def test_a_waiver_that_is_prolonged_is_only_a_warning(tmp_path, until, later, codes):
+    def waived(day):
+        lines = f"  waivers:\n  - {{threshold: release, rule: auc, to: 0.88, reason: pilot, owner: ml, ticket: ML-1, until: {day}}}\n"
+        return read(tmp_path / day, SPEC + lines)
+
+    found = held(waived(until), waived(later))
+    assert [key[0] for key in found] == codes
+    assert all(until in key[1] and later in key[1] for key in found), "both days are named"
