@@ -27,6 +27,11 @@ _PLAIN = re.compile(r"[ !#-\[\]-~]*")
 _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 
 
+def is_lock(path: str) -> bool:
+    """Tell whether a path, its parts divided by slashes, is that of a lock."""
+    return path.rpartition("/")[2] == NAME
+
+
 class Lock(NamedTuple):
     """What a lock holds. Nothing in it is changed after it was made."""
 

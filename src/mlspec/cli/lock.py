@@ -58,7 +58,7 @@ def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
     each mlspec.lock is written; mlspec compile writes the whole lock, and all that follows from a pin.
     """
     from mlspec.cli.publishing import heal_roots
-    from mlspec.lock import emit_lock
+    from mlspec.lock import NAME, emit_lock
     from mlspec.source.files import find_specs, repository_root
     from mlspec.writers.replacement import replace
 
@@ -73,7 +73,7 @@ def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
         if check:
             found += [_diagnose(name, fact, lock, now) for fact in stale]
         elif stale:
-            replace(repository_root(spec), spec.with_name("mlspec.lock"), emit_lock(lock._replace(pins=now)), emit_lock(lock))
+            replace(repository_root(spec), spec.with_name(NAME), emit_lock(lock._replace(pins=now)), emit_lock(lock))
             for fact in stale:
                 console.say(f"{name}: {fact}: {lock.pins.get(fact, 'nothing')} → {now.get(fact, 'nothing')}")
         if not stale:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlspec.cli.console import Console, compiling, examples, paths, reporting, speaking
+
+if TYPE_CHECKING:
+    from mlspec.repository.clone import Clone
 
 
 @click.group(
@@ -21,6 +25,17 @@ def command() -> None:
     """Let git merge generated files: not as text, but by compiling the merged spec."""
 
 
+def _clone() -> tuple[Clone, Path]:
+    """Return this clone and its work tree. Raises Unable where there is none."""
+    from mlspec.repository.clone import open_clone
+    from mlspec.repository.troubles import no_work_tree
+
+    clone = open_clone(Path())
+    if clone.root is None:
+        raise no_work_tree("a bare repository has no work tree to merge in", "run it in a clone with a work tree")
+    return clone, clone.root
+
+
 @command.command("install", epilog=examples(("mlspec merge-driver install", "write .gitattributes, tell this clone's git")))
 @compiling
 @reporting
@@ -33,17 +48,13 @@ def install(console: Console, *, crds: Path | None, templates: Path | None) -> i
     """
     from mlspec.cli.merging import write_attributes, write_configuration
     from mlspec.compiler import Request, compile_specs
-    from mlspec.repository.clone import open_clone
-    from mlspec.repository.troubles import no_work_tree
 
-    clone = open_clone(Path())
-    if clone.root is None:
-        raise no_work_tree("a bare repository has no work tree to merge in", "run it in a clone with a work tree")
-    outcome = compile_specs(Request(paths=(clone.root,), crds=crds, templates=templates, texts=False))
+    clone, root = _clone()
+    outcome = compile_specs(Request(paths=(root,), crds=crds, templates=templates, texts=False))
     console.report(outcome.diagnostics, outcome.files)
     if any(diagnostic.severity == "error" for diagnostic in outcome.diagnostics):
         return 1
-    changed = write_attributes(clone.root, outcome.projects)
+    changed = write_attributes(root, outcome.projects)
     write_configuration(clone)
     console.say(".gitattributes: written; commit it" if changed else ".gitattributes is as it should be")
     console.say("this clone's git now leaves generated files to mlspec")
@@ -60,13 +71,9 @@ def uninstall(console: Console) -> int:
     configuration, which does nothing once the lines are gone.
     """
     from mlspec.cli.merging import remove_attributes, remove_configuration
-    from mlspec.repository.clone import open_clone
-    from mlspec.repository.troubles import no_work_tree
 
-    clone = open_clone(Path())
-    if clone.root is None:
-        raise no_work_tree("a bare repository has no work tree to merge in", "run it in a clone with a work tree")
-    changed = remove_attributes(clone.root)
+    clone, root = _clone()
+    changed = remove_attributes(root)
     told = remove_configuration(clone)
     console.say(".gitattributes: the lines of mlspec are gone; commit it" if changed else ".gitattributes has no lines of mlspec")
     console.say("this clone's git merges generated files as text again" if told else "this clone's git did not know the driver")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlspec.diagnostics import Diagnostic, Rejected, Unable
-from mlspec.lock import NAME, Lock, emit_lock, parse_lock
+from mlspec.lock import NAME, Lock, emit_lock, is_lock, parse_lock
 
 if TYPE_CHECKING:
     from mlspec.compiler import Compiled
@@ -120,7 +120,7 @@ def merge_file(base: Path, ours: Path, theirs: Path, path: str) -> tuple[int, li
     from mlspec.repository.clone import open_clone
     from mlspec.repository.unmerged import lists
 
-    if path.rpartition("/")[2] == NAME:
+    if is_lock(path):
         return _merge_lock_file(base, ours, theirs, path)
     clone = open_clone(Path())
     if lists(clone, path, ours.read_bytes()):
@@ -217,7 +217,7 @@ def _require(torn: Iterator[str]) -> None:
 
 
 def _locks_of(index: Index) -> set[str]:
-    return {name for path, name in index.settled.items() if path.rpartition("/")[2] == NAME}
+    return {name for path, name in index.settled.items() if is_lock(path)}
 
 
 def _mend_locks(root: Path, index: Index, blobs: Mapping[str, bytes]) -> None:
@@ -263,8 +263,8 @@ def _written(index: Index, blobs: Mapping[str, bytes]) -> tuple[frozenset[str], 
     """Return the digests of all that mlspec wrote, as the locks of every side know it, and by lock the paths that it lists."""
     from contextlib import suppress
 
-    names = [(path, name) for path, name in index.settled.items() if path.rpartition("/")[2] == NAME]
-    names += [(path, name) for path, stages in index.torn.items() if path.rpartition("/")[2] == NAME for name in stages.values()]
+    names = [(path, name) for path, name in index.settled.items() if is_lock(path)]
+    names += [(path, name) for path, stages in index.torn.items() if is_lock(path) for name in stages.values()]
     known: set[str] = set()
     listed: dict[str, set[str]] = {}
     for path, name in names:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import filecmp
 import re
 from collections.abc import Iterable
-from hashlib import sha256
 from pathlib import Path
 
+from mlspec.artifacts import digest
 from mlspec.source.files import repository_root
 from mlspec.tree import lock_path
 
@@ -40,7 +40,7 @@ def _is_untouched(one: Path, other: Path, spec: str) -> bool:
     written = (one / lock).read_bytes()
     data = (one / spec).read_bytes()
     inputs = read_by(written)
-    if spec not in inputs or f'"{spec}": "sha256:{sha256(data).hexdigest()}"'.encode() not in written:
+    if spec not in inputs or f'"{spec}": "{digest(data)}"'.encode() not in written:
         return False
     return all(_same(one, other, path) and not _READS_MORE.search((one / path).read_bytes()) for path in inputs)
 

@@ -16,7 +16,6 @@ from mlspec.changes.side import Side
 from mlspec.reporters.plan_words import (
     LONGEST,
     Piece,
-    count,
     edit_line,
     effect_rows,
     findings_of,
@@ -27,6 +26,7 @@ from mlspec.reporters.plan_words import (
     where,
 )
 from mlspec.reporters.printable import printable
+from mlspec.reporters.summary import plural
 
 MARKER = "<!-- mlspec plan -->"
 """The first line, by which CI finds its comment again."""
@@ -52,8 +52,8 @@ def markdown_of(account: Account) -> str:
     """Return the comment."""
     risks = sum(len(project.risks) for project in account.projects)
     grave = sum(effect.grave for project in account.projects for one in project.environments for effect in one.effects)
-    tail = [count(risks, "risk")] if risks else []
-    tail += [f"{count(grave, 'grave effect')} in the cluster"] if grave else []
+    tail = [plural(risks, "risk")] if risks else []
+    tail += [f"{plural(grave, 'grave effect')} in the cluster"] if grave else []
     head = [MARKER, f"### Plan: {'; '.join([headline(account), *tail])}", ""]
     head += [f"{_side(account.before)} → {_side(account.after)}. Both sides compiled by this mlspec.", ""]
     head += _broken(account)
@@ -161,7 +161,7 @@ def _broken(account: Account) -> list[str]:
         lines += [f"- and {len(found) - _FINDINGS} more findings"] if len(found) > _FINDINGS else []
         if other is not None:
             there = account.after if side is account.before else account.before
-            objects = count(len(other.objects), "object")
+            objects = plural(len(other.objects), "object")
             lines += ["", f"At {code(there.label)} it is {code(other.name)}: {objects} in {code(', '.join(other.plans))}."]
         lines.append("")
     if len(account.broken) > _SPECS:
@@ -181,13 +181,13 @@ def _all_risks(projects: Sequence[ProjectAccount], room: int) -> list[str]:
         size += len(lines[kept]) + 1
         kept += 1
     number = sum(line.startswith("- ") for line in lines[kept:])
-    return [*lines[:kept], f"- **and {count(number, 'more risk')}**, more than a comment can hold: {code('mlspec diff')} shows them", ""]
+    return [*lines[:kept], f"- **and {plural(number, 'more risk')}**, more than a comment can hold: {code('mlspec diff')} shows them", ""]
 
 
 def _risks(project: ProjectAccount, longest: int, *, many: bool) -> list[str]:
     if not project.risks:
         return []
-    lines = [f"**:warning: {count(len(project.risks), 'risk')}**" + (f" in {code(project.name)}" if many else ""), ""]
+    lines = [f"**:warning: {plural(len(project.risks), 'risk')}**" + (f" in {code(project.name)}" if many else ""), ""]
     for risk in project.risks:
         lead = where(risk.environments, project)
         text = risk.text if len(risk.text) <= longest else f"{risk.text[: longest - 1]}…"
@@ -199,7 +199,7 @@ def _risks(project: ProjectAccount, longest: int, *, many: bool) -> list[str]:
 def _body(project: ProjectAccount, paper: _Paper, many: int) -> None:
     title = f"#### {code(project.name)}" + (f", {project.state}" if project.state != "changed" else "")
     if not paper.may([f"{title} ({code(project.spec)})", ""] if many > 1 or project.state != "changed" else []):
-        paper.cut(f"all but the risks of a project with {count(len(project.files), 'file')}")
+        paper.cut(f"all but the risks of a project with {plural(len(project.files), 'file')}")
         return
     said = [(where(names, project), text) for names, text in project.sentences]
     paper.list("What changes", [f"{lead}: {text}" if lead else text for lead, text in said])
@@ -233,22 +233,22 @@ def _objects(project: ProjectAccount, paper: _Paper) -> None:
     made = pieces(project)
     if not made:
         return
-    title = f"{count(len(made), 'object')} differ{'s' if len(made) == 1 else ''}"
+    title = f"{plural(len(made), 'object')} differ{'s' if len(made) == 1 else ''}"
     folded = len(made) > _FOLDED
     if not paper.may([f"<details><summary>{title}</summary>", ""] if folded else [f"**{title}**", ""]):
-        paper.cut(count(len(made), "object"))
+        paper.cut(plural(len(made), "object"))
         return
     brief = 0
     for at, piece in enumerate(made):
         if paper.may([*_piece(piece, piece.lines), ""]):
             continue
         brief += 1
-        if not paper.may([*_piece(piece, [f"  {count(len(piece.lines), 'line')} not shown"]), ""]):
-            paper.cut(f"{len(made) - at} of {count(len(made), 'object')}")
+        if not paper.may([*_piece(piece, [f"  {plural(len(piece.lines), 'line')} not shown"]), ""]):
+            paper.cut(f"{len(made) - at} of {plural(len(made), 'object')}")
             brief -= 1
             break
     if brief:
-        paper.cut(f"the fields of {brief} of {count(len(made), 'object')}")
+        paper.cut(f"the fields of {brief} of {plural(len(made), 'object')}")
     if folded:
         paper.must(["</details>", ""])
 

@@ -7,8 +7,9 @@ from typing import TextIO
 
 from mlspec.changes.account import Account, ProjectAccount
 from mlspec.changes.risks import KINDS
-from mlspec.reporters.plan_words import count, edit_line, effect_rows, findings_of, headline, other_files, pieces, total_rows, where
+from mlspec.reporters.plan_words import edit_line, effect_rows, findings_of, headline, other_files, pieces, total_rows, where
 from mlspec.reporters.printable import printable
+from mlspec.reporters.summary import plural
 
 _COLOURS = {"+": "32", "-": "31", "~": "33", "@": "36", "!": "1;31", "#": "1"}
 
@@ -28,7 +29,7 @@ def _lines(account: Account) -> Iterator[tuple[str, str]]:
             yield "", f"  {text}"
         if other is not None:
             there = account.after if side is account.before else account.before
-            yield "", f"  at {there.label} it is {other.name}: {count(len(other.objects), 'object')} in {', '.join(other.plans)}"
+            yield "", f"  at {there.label} it is {other.name}: {plural(len(other.objects), 'object')} in {', '.join(other.plans)}"
     for project in account.projects:
         yield "", ""
         yield "#", f"{project.name} ({project.spec})" + (f", {project.state}" if project.state != "changed" else "")
@@ -43,7 +44,7 @@ def _project(project: ProjectAccount) -> Iterator[tuple[str, str]]:
         yield "!" if "LOOSER" in text or "REMOVED" in text else "", f"  {lead + ': ' if lead else ''}{text}"
     if project.risks:
         yield "", ""
-        yield "!", f"  {count(len(project.risks), 'risk')}"
+        yield "!", f"  {plural(len(project.risks), 'risk')}"
         for risk in project.risks:
             lead = where(risk.environments, project)
             yield "!", f"    {KINDS[risk.kind]}: {risk.text}" + (f" ({lead})" if lead else "") + (f"; {risk.note}" if risk.note else "")

@@ -20,6 +20,7 @@ from mlspec.changes.totals import Total, shown
 from mlspec.changes.values import ABSENT, Change, compare
 from mlspec.location import format_path
 from mlspec.reporters.printable import printable
+from mlspec.reporters.summary import plural
 from mlspec.secrecy import MASK, secret_in
 
 _DIGEST = re.compile(r"(?<=-)[0-9a-f]{8,64}\b")
@@ -36,15 +37,12 @@ def headline(account: Account) -> str:
     if not account.projects:
         return "nothing that is compiled differs" if not account.broken else "what does not compile cannot be compared"
     if not edits:
-        return f"{count(files, 'file')} {'differs' if files == 1 else 'differ'}, and no field of a spec does"
+        return f"{plural(files, 'file')} {'differs' if files == 1 else 'differ'}, and no field of a spec does"
     if not files:
-        return f"{count(edits, 'edit')}, and no compiled file differs"
-    return f"{count(files, 'file')} {'follows' if files == 1 else 'follow'} from {'this' if edits == 1 else 'these'} {count(edits, 'edit')}"
-
-
-def count(number: int, word: str) -> str:
-    """Return a number with its word."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+        return f"{plural(edits, 'edit')}, and no compiled file differs"
+    return (
+        f"{plural(files, 'file')} {'follows' if files == 1 else 'follow'} from {'this' if edits == 1 else 'these'} {plural(edits, 'edit')}"
+    )
 
 
 def findings_of(spec: str, side: Side) -> list[str]:
@@ -291,7 +289,7 @@ def other_files(project: ProjectAccount) -> list[str]:
 def _bounded(lines: list[str]) -> Iterator[str]:
     yield from lines[:LINES]
     if len(lines) > LINES:
-        yield f"  … and {count(len(lines) - LINES, 'line')} more"
+        yield f"  … and {plural(len(lines) - LINES, 'line')} more"
 
 
 def _is_number(text: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from mlspec.diagnostics import Unable
+from mlspec.lock import is_lock
 from mlspec.repository import troubles
 from mlspec.repository.clone import Clone
 
@@ -179,7 +180,7 @@ def checkout(clone: Clone, commit: str, folder: Path) -> Checkout:
     """
     copy = Checkout(clone, commit, folder)
     (folder / ".git").mkdir(mode=0o700)
-    locks = [path for path, entry in copy.entries.items() if path.rpartition("/")[2] == "mlspec.lock" and entry.mode in {FILE, EXECUTABLE}]
+    locks = [path for path, entry in copy.entries.items() if is_lock(path) and entry.mode in {FILE, EXECUTABLE}]
     copy.bring(locks)
     owned: set[str] = set()
     for lock in locks:

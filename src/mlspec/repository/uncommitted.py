@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlspec.diagnostics import Diagnostic, Found, code, diagnose
 from mlspec.location import Mark, SourceText
+from mlspec.lock import is_lock
 from mlspec.repository.clone import Clone
 from mlspec.repository.trees import MODULE, Checkout, Entry, owned_by, read_by, read_objects
 
@@ -77,7 +78,7 @@ def lock_without_spec(lock: str, files: int) -> Found:
 def find_left_over(copy: Checkout) -> list[Diagnostic]:
     """Return one warning for each lock of a copied commit whose spec the commit does not have any more."""
     found = []
-    for lock in sorted(path for path in copy.entries if path.rpartition("/")[2] == "mlspec.lock"):
+    for lock in sorted(path for path in copy.entries if is_lock(path)):
         file = copy.folder / lock
         if file.is_symlink() or not file.is_file():
             continue

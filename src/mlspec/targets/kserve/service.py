@@ -93,8 +93,8 @@ class ServiceView(View):
     def annotations(self) -> dict[str, str]:
         """Whom to ask and, where no route of ours stands before it, how a new version goes out.
 
-        What has a share of the traffic goes away last: Argo CD 3.5 prunes before it applies, and would leave the route with a share of the traffic for
-        what is gone.
+        What has a share of the traffic goes away last: Argo CD 3.5 prunes before it applies, and would leave the route with a share
+        of the traffic for what is gone.
         """
         notes = rollout_notes(self._entry) if self._knative else {}
         last = {"argocd.argoproj.io/sync-options": "PruneLast=true"} if self._version.role != "stable" else {}
