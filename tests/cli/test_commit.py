@@ -144,6 +144,7 @@ def test_a_generated_file_that_is_edited_or_staged_is_left(clone, run):
     assert status == 0
     assert "left as you edited them: deploy/churn/prod/serving-churn.yaml" in said
     assert "left as you staged them: churn/mlspec.lock" in said
+    assert "mlspec check shows" in said
     assert edited.read_text() == "mine\n"
     assert staged.read_text() == "mine too\n"
     assert git(clone, "status", "--porcelain").split("\n") == ["M  churn/mlspec.lock", " M deploy/churn/prod/serving-churn.yaml"]

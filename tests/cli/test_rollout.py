@@ -244,6 +244,7 @@ def test_only_at_the_step_that_was_judged(home, capsys):
     assert move("advance", "--at", "2") == 4
     assert "is at step 1, not at 2" in capsys.readouterr().err
     assert move("advance", "--at", "1") == 0
+    assert capsys.readouterr().err.endswith("next: commit the files that changed; with --commit, mlspec does\n")
 
 
 def test_status(home, capsys):

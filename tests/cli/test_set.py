@@ -109,6 +109,7 @@ def test_line_ends_mode_and_link_stay(tmp_path, spec, run):
         (("--env", "prod", "name", "x"), 2, "leave --env out"),
         (("--env", "prod", "serving.chrun.model", "x"), 2, "did you mean serving.churn?"),
         (("serving.churn.rollout.steps[7]", "2"), 2, "list of 2"),
+        (("serving.churn.rollout.steps[2]", "2"), 2, "count from 0: [0] to [1]"),
         (("a..b", "2"), 2, "is no path"),
         (("models.churn.version.x", "2"), 1, "MLS-E2"),
         (("serving.churn.replicas.min", "9"), 1, "MLS-E254"),

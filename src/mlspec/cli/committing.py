@@ -240,6 +240,8 @@ def _follow(attempt: Attempt, tree: clones.Clone | None) -> list[str]:
         notes.append(f"left as you edited them: {_some(kept.files)}")
     if kept.staged:
         notes.append(f"left as you staged them: {_some(kept.staged)}")
+    if notes:
+        notes.append("what of them is not as the specs want it, mlspec check shows")
     return notes
 
 

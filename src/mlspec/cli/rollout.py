@@ -200,6 +200,7 @@ def _write(console: Console, order: Order, *, verbose: bool) -> int:
                 for path in files:
                     console.say(f"  {sign} {path}")
     console.say(step.text)
+    console.say("next: commit the files that changed; with --commit, mlspec does")
     return 0
 
 

@@ -100,7 +100,9 @@ def _require_names(tree: dict[str, Any], path: Path) -> None:
         elif isinstance(here, list):
             if not isinstance(part, int) or part >= len(here):
                 what = format_path(path[:at])
-                raise Unable(f"{what} is a list of {len(here)}; there is no {format_path((part,))} in it", "count from 0: [0]", status=2)
+                last = f"[0] to [{len(here) - 1}]" if len(here) > 1 else "[0]"
+                way = f"count from 0: {last}" if here else f"set {what} as a whole: [a, b]"
+                raise Unable(f"{what} is a list of {len(here)}; there is no {format_path((part,))} in it", way, status=2)
             here = here[part]
         else:
             return  # the language says what may stand there
