@@ -262,6 +262,21 @@ def rolled(spec, version, *commands):
     return commit_all(spec.parent, version)
 
 
+PLATFORMS = [  # what the platform is now, in all environments, where nothing was said of it then; what prod says anew
+    ("{serving: {kserve: {mode: knative}}}", "platform: {serving: kserve}"),
+    ("{monitoring: {prometheus: {url: 'http://p.m.svc:9090'}}}", "platform: {monitoring: prometheus}"),
+]
+
+
+@pytest.mark.parametrize(("now", "written"), PLATFORMS)
+def test_a_platform_that_nothing_was_said_of(spec, run, now, written):
+    commit(spec, f"{NEW}platform: {now}\n", "two")
+    commit(spec, f"{NEW}platform: {now}\n".replace("replicas: 2", "replicas: 3"), "three")
+    status, _, said = run("--to", "HEAD~2", "--force")
+    assert status == 0, said
+    assert written in spec.read_text()
+
+
 def test_rollouts_that_end_and_begin_with_the_way_back(spec, run):
     rolled(spec, "1.0.0")
     rolled(spec, "2.0.0")

@@ -123,7 +123,23 @@ def _to_revision(spec: Spec, clone: Clone, environment: str, revision: str) -> W
         raise Unable(f"nothing can go back to the commit {commit[:12]}: {why}", "name another commit with --to", status=1)
     then, now = (View(one.tree, one.mark, environment) for one in (known.source, spec.source))
     old, new = ({key: value for key, value in view.written.items() if key not in _FIXED} for view in (then, now))
-    return Way(commit, _title(clone, commit), compare(then, now), tuple(differences(new, old)), then, now, known)
+    moves = tuple(one for move in differences(new, old) for one in _spelled(move))
+    return Way(commit, _title(clone, commit), compare(then, now), moves, then, now, known)
+
+
+def _spelled(move: Move) -> Iterator[Move]:
+    """Yield a move of the platform that goes back to nothing said as one to what that meant: no environment can unsay a platform."""
+    from mlspec.plan.platform import default_of
+    from mlspec.source.amend import ABSENT
+
+    if move.after is not ABSENT or move.path[0] != "platform":
+        yield move
+    elif len(move.path) == 1:
+        for key, value in move.before.items():
+            yield from _spelled(move._replace(path=("platform", key), before=value))
+    else:
+        default = default_of(move.path[1:])
+        yield move if default is None else move._replace(after=default)
 
 
 def _to_last_versions(spec: Spec, clone: Clone, environment: str) -> Way:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from mlspec.location import Path
+
 DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "serving": {"kserve": {"version": "0.20", "mode": "standard"}, "kubernetes": {}, "seldon": {}},
     "pipelines": {
@@ -61,6 +63,13 @@ def complete(written: Mapping[str, Any]) -> dict[str, Any]:
     if repository:
         made["repository"] = {"branch": "main", **repository}
     return made
+
+
+def default_of(path: Path) -> Any:
+    """Return what a field below ``platform`` is when nothing is written; None where that is nothing, or depends on more than the field."""
+    if len(path) == 1:
+        return _FIRST.get(str(path[0]))
+    return DEFAULTS.get(str(path[0]), {}).get(str(path[1]), {}).get(str(path[2])) if len(path) == 3 else None
 
 
 def _choose(key: str, written: Any) -> dict[str, Any]:
