@@ -95,6 +95,7 @@ class Stage:
         for name, folder in (("stage", self.all), ("cache", bench.cache)):
             shutil.copytree(folder, self._kept / name, symlinks=True)
         self.places = bench.places(self.root, *scenario.command)
+        self._alone = not any(place.git for place in self.places)
         self.after = look(self.root)
         assert self.after != self.before, "there is nothing to be killed in"
         assert STAGING not in str(sorted(self.after.files))
@@ -148,7 +149,7 @@ class Stage:
     def check_killed(self, place: Place) -> None:
         """Kill a run at one call, and hold all that has to hold then."""
         self.reset()
-        done = self.bench.inject(self.root, place, "signal=KILL", *self.scenario.command)
+        done = self.bench.inject(self.root, place, "signal=KILL", *self.scenario.command, alone=self._alone)
         assert done.returncode == -signal.SIGKILL, done.stderr
         self.check_torn()
         self.check_next()
@@ -156,7 +157,7 @@ class Stage:
     def check_failing(self, place: Place, error: str) -> None:
         """Let one call of a run fail (and, with a ``+``, all that come after it); hold all that has to hold then."""
         self.reset()
-        done = self.bench.inject(self.root, place, f"error={error}", *self.scenario.command)
+        done = self.bench.inject(self.root, place, f"error={error}", *self.scenario.command, alone=self._alone)
         assert "Traceback" not in done.stderr
         assert done.returncode in {0, 3}, done.stderr
         self.check_torn()
@@ -174,7 +175,7 @@ class Stage:
     def check_ended(self, place: Place, number: signal.Signals) -> None:
         """Ask a run to end while one of its calls is under way; hold all that has to hold then."""
         self.reset()
-        done = self.bench.inject(self.root, place, f"signal={number.name.removeprefix('SIG')}", *self.scenario.command)
+        done = self.bench.inject(self.root, place, f"signal={number.name.removeprefix('SIG')}", *self.scenario.command, alone=self._alone)
         assert "Traceback" not in done.stderr
         assert done.returncode in {0, {signal.SIGINT: 130, signal.SIGTERM: 143}[number]}, done.stderr
         self.check_torn()

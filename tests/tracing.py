@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 STRACE = shutil.which("strace")
 GIT = shutil.which("git") or "git"
+QUICK = "-f --seccomp-bpf"
+"""What lets the kernel stop a program at the traced calls alone (strace 5.3); signals are not injected then (strace 6.1)."""
 CALLS = (  # noqa: SIM905
     "openat open creat write pwrite64 writev pwritev pwritev2 mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat "
     "symlink symlinkat truncate ftruncate fallocate chmod fchmod fchmodat chown fchown fchownat fsync fdatasync copy_file_range sendfile"
@@ -21,9 +23,9 @@ _WRAPPER = """#!/bin/sh
 number=$(($(cat "$TRACED_GIT/count") + 1))
 echo "$number" > "$TRACED_GIT/count"
 if [ -n "$TRACED_ALL" ]; then
-    exec {strace} -f -y -qq -e trace={calls} -o "$TRACED_GIT/log.$number" {git} "$@"
+    exec {strace} {quick} -y -qq -e trace={calls} -o "$TRACED_GIT/log.$number" {git} "$@"
 elif [ "$number" = "$TRACED_NUMBER" ]; then
-    {strace} -f -qq -e "trace=$TRACED_CALL" -e "inject=$TRACED_CALL:$TRACED_WHAT" -o "$TRACED_GIT/log" {git} "$@"
+    {strace} -f $TRACED_QUICK -qq -e "trace=$TRACED_CALL" -e "inject=$TRACED_CALL:$TRACED_WHAT" -o "$TRACED_GIT/log" {git} "$@"
     status=$?
     if grep -q "killed by SIGKILL" "$TRACED_GIT/log"; then kill -9 "$PPID"; fi
     exit "$status"
@@ -60,7 +62,7 @@ class Bench:
         for made in (self.cache, self.scratch, self._git):
             made.mkdir(parents=True)
         wrapper = self._git / "git"
-        wrapper.write_text(_WRAPPER.format(strace=STRACE, calls=",".join(CALLS), git=GIT))
+        wrapper.write_text(_WRAPPER.format(strace=STRACE, quick=QUICK, calls=",".join(CALLS), git=GIT))
         wrapper.chmod(0o755)
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -100,14 +102,19 @@ class Bench:
             found += _places((self._git / f"log.{number}").read_text(errors="replace"), number)
         return found
 
-    def inject(self, where: Path, place: Place, what: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run mlspec with one call killed (``signal=KILL``) or failing (``error=ENOSPC``); a ``+`` behind it: and all later ones too."""
+    def inject(self, where: Path, place: Place, what: str, *arguments: str, alone: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run mlspec with one call killed (``signal=KILL``) or failing (``error=ENOSPC``); a ``+`` behind it: and all later ones too.
+
+        ``alone``: mlspec starts no other program, in which calls would be counted anew.
+        """
         what = f"{what.removesuffix('+')}:when={place.number}{'+' if what.endswith('+') else ''}"
+        quick = QUICK.split() if what.startswith("error") else []
         if not place.git:
-            strace = ("-e", f"trace={place.call}", "-e", f"inject={place.call}:{what}", "-o", os.devnull)
+            strace = (*(quick if alone else ()), "-e", f"trace={place.call}", "-e", f"inject={place.call}:{what}", "-o", os.devnull)
             return self._run(where, arguments, strace, {})
         (self._git / "count").write_text("0\n")
-        return self._run(where, arguments, None, {"TRACED_NUMBER": str(place.git), "TRACED_CALL": place.call, "TRACED_WHAT": what})
+        told = {"NUMBER": str(place.git), "CALL": place.call, "WHAT": what, "QUICK": " ".join(quick)}
+        return self._run(where, arguments, None, {f"TRACED_{name}": value for name, value in told.items()})
 
     def _run(
         self, where: Path, arguments: tuple[str, ...], strace: tuple[str, ...] | None, more: dict[str, str]
@@ -153,5 +160,8 @@ def works() -> str:
         return "strace is for Linux"
     if STRACE is None:
         return "strace is not installed: the kernel's own calls cannot be counted"
-    done = subprocess.run([STRACE, "-qq", "-e", "trace=none", "true"], capture_output=True, text=True, check=False)
-    return f"strace does not work here: {done.stderr.strip()[-200:]}" if done.returncode else ""
+    done = subprocess.run([STRACE, "-qq", *QUICK.split(), "-e", "trace=rename", "true"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return f"strace does not work here: {done.stderr.strip()[-200:]}"
+    full = [STRACE, "-qq", *QUICK.split(), "-e", "trace=write", "-e", "inject=write:error=ENOSPC", "-o", os.devnull, "sh", "-c", "echo"]
+    return "" if subprocess.run(full, capture_output=True, check=False).returncode else "this strace lets no call fail"

@@ -16,11 +16,17 @@ def run(*arguments):
 
 
 @pytest.mark.slow
+def test_three_bots_of_three_commits():
+    run("--bots", "3", "--commits", "3", "--kills", "0.3")
+
+
+@pytest.mark.conformance
 def test_four_bots_of_five_commits():
     run("--bots", "4", "--commits", "5", "--kills", "0.3")
 
 
 @pytest.mark.conformance
+@pytest.mark.limit(1800)
 @pytest.mark.skipif(not os.environ.get("MLSPEC_CONFORMANCE"), reason="takes minutes; set MLSPEC_CONFORMANCE=1")
 def test_sixteen_bots_of_twenty_commits():
     run()

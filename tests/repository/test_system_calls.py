@@ -15,8 +15,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(works()), reason=works()
 ERRORS = ("ENOSPC", "EIO", "EROFS", "EDQUOT", "EMFILE", "EACCES", "EINTR")
 EVERYWHERE = ERRORS[:1]
 """What make conformance lets every single call fail with; the others come up at a dozen places each."""
-SOME = {"commit": 8, "commit --push": 3, "merge-driver finish": 3}
-"""How many places make check kills runs at; make conformance tries all places of all commands."""
+SOME = {"commit": 3, "commit --push": 2, "merge-driver finish": 2}
+"""How many places make check kills runs at; make conformance tries all places of all commands. In make check, test_kill.py kills at
+every step without strace."""
+PARTS = 4
+"""In how many parts all places are tried, so that they can be tried side by side."""
 
 
 CASES = [pytest.param(one, id=one.name, marks=() if one.name in SOME else pytest.mark.conformance) for one in REPOSITORY]
@@ -35,8 +38,9 @@ def test_killed_at_some_calls_that_write(stage):
 
 
 @pytest.mark.conformance
-def test_killed_at_every_call_that_writes(stage):
-    for place in stage.places:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_at_every_call_that_writes(stage, part):
+    for place in stage.places[part::PARTS]:
         stage.check_killed(place)
 
 
@@ -51,10 +55,11 @@ def test_some_calls_that_write_fail(stage):
 
 
 @pytest.mark.conformance
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("error", ERRORS)
-def test_every_call_that_writes_fails(stage, error):
+def test_every_call_that_writes_fails(stage, error, part):
     places = may_fail(stage) if error in EVERYWHERE else spread(may_fail(stage), 12)
-    for place in places:
+    for place in places[part::PARTS]:
         stage.check_failing(place, error)
 
 
@@ -68,7 +73,8 @@ def test_asked_to_end_at_some_calls(stage):
 
 
 @pytest.mark.conformance
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("number", SIGNALS)
-def test_asked_to_end_at_any_call(stage, number):
-    for place in [place for place in stage.places if not place.git]:
+def test_asked_to_end_at_any_call(stage, number, part):
+    for place in [place for place in stage.places if not place.git][part::PARTS]:
         stage.check_ended(place, number)

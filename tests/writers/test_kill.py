@@ -171,7 +171,7 @@ def traced(root, *options):
     return subprocess.run(["strace", "-qq", *options, sys.executable, "-c", driver, str(root)], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.slow
+@pytest.mark.conformance
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed: the kernel's own calls cannot be counted")
 def test_killed_at_every_system_call(tmp_path):
     root = tmp_path / "root"
