@@ -102,6 +102,8 @@ def tests(cases: list[Case]) -> Iterator[Verdict | Skipped]:
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "MLSPEC_CONFORMANCE": "1", "PYTHONDONTWRITEBYTECODE": ""}
     itself = "tests/test_conformance.py::test_outside_judges_find_nothing"
     command = [sys.executable, "-u", "-m", "pytest", "-vv", "-m", "conformance", "-rfEs", "--durations=25", "--durations-min=5"]
+    if importlib.util.find_spec("xdist"):
+        command += ["-n", os.environ.get("WORKERS", "2"), "--dist", "loadgroup"]
     done = aloud([*command, "-p", "no:cacheprovider", "--deselect", itself, "tests"], surroundings, ROOT)
     lines = done.stdout.strip().splitlines() or ["it said nothing"]
     if done.returncode not in (0, 1):

@@ -311,6 +311,7 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.conformance
+@pytest.mark.xdist_group("mlflow")
 def test_a_real_mlflow_has_the_version_its_tags_and_alias_once(mlflow: str, tmp_path: Path) -> None:
     metrics = tmp_path / "metrics.json"
     metrics.write_text('{"auc": 0.91, "log_loss": 0.2, "slices": {"sex": {"f": {"auc": 0.9}}}}')
@@ -334,6 +335,7 @@ def test_a_real_mlflow_has_the_version_its_tags_and_alias_once(mlflow: str, tmp_
 
 
 @pytest.mark.conformance
+@pytest.mark.xdist_group("mlflow")
 def test_a_real_mlflow_refuses_a_local_path_and_it_is_explained(mlflow: str) -> None:
     done = register("--registry", mlflow, "--model", "local", "--source", "/tmp/model")
     assert done.returncode == 3

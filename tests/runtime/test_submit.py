@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "src" / "mlspec" / "runtime" / "submit.py"
 PYTHON = os.environ.get("MLSPEC_PROGRAM_PYTHON", sys.executable)
 """The programs travel: an older Python can be named to run them."""
+ONE_SERVER = pytest.mark.xdist_group("apiserver")
 APISERVER = ROOT.parent / "shared" / "tools" / "apiserver" / "apiserver"
 
 
@@ -433,7 +434,7 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
                 os.kill(int(pid), signal.SIGKILL)
 
 
-@pytest.fixture(params=["stand-in", pytest.param("apiserver", marks=pytest.mark.conformance)])
+@pytest.fixture(params=["stand-in", pytest.param("apiserver", marks=[pytest.mark.conformance, ONE_SERVER])])
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     if request.param == "apiserver":
         made = request.getfixturevalue("apiserver")
@@ -576,6 +577,7 @@ def test_another_object_of_that_name_is_left_alone(cluster: Cluster) -> None:
 
 
 @pytest.mark.conformance
+@ONE_SERVER
 def test_a_real_api_server_refuses_an_unknown_field_and_it_is_explained(apiserver: Cluster) -> None:
     wrong = {**TRAINJOB, "spec": {**TRAINJOB["spec"], "nodes": "@{DATA}"}}  # type: ignore[dict-item]
     done = Done(apiserver.create(wrong, "--set", "DATA=x"))
@@ -585,6 +587,7 @@ def test_a_real_api_server_refuses_an_unknown_field_and_it_is_explained(apiserve
 
 
 @pytest.mark.conformance
+@ONE_SERVER
 def test_a_real_api_server_forbids_another_namespace_and_it_is_explained(apiserver: Cluster) -> None:
     other = {**TRAINJOB, "metadata": {"generateName": "a-", "namespace": "default"}}
     done = Done(apiserver.create(other, "--set", "DATA=x"))
