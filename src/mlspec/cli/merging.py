@@ -165,7 +165,7 @@ def finish_merge(given: Sequence[Path], *, overwrite_edits: bool, crds: Path | N
     from mlspec.repository.trees import read_objects
     from mlspec.repository.troubles import no_work_tree
     from mlspec.repository.unmerged import read_index, settle
-    from mlspec.writers.disk import heal, write
+    from mlspec.writers.disk import heal
 
     clone = open_clone(Path())
     if clone.root is None:
@@ -182,28 +182,43 @@ def finish_merge(given: Sequence[Path], *, overwrite_edits: bool, crds: Path | N
     inputs = {os.path.relpath(path, clone.root) for project in outcome.projects for path in project.inputs}
     _require(path for path in index.torn if path in inputs)
     known, listed = _written(index, blobs)
-    settled: set[str] = set()
-    there: set[str] = set()
-    gone: set[str] = set()
-    number = 0
     made = publications(outcome.projects, None, overwrite_edits=overwrite_edits)
     adopted = [_adopt(publication, index, blobs, known, overwrite_edits=overwrite_edits) for publication in made]
-    for publication in adopted:
-        report = write(publication)
-        created, removed = {*report.created, *report.updated}, set(report.removed)
-        number += len(created) + len(removed)
-        mine = set(_wanted(publication))
-        dropped = {path for output in publication.outputs if output.old for path in output.old.files} - mine
-        there |= created | _unlike(publication, index, clone.algorithm)
-        once = {path for output in publication.outputs for path in listed.get(output.lock_path, ())}
-        gone |= removed | (dropped & index.torn.keys()) | {path for path in once - mine if path in index.settled}
-        settled |= (mine | dropped) & index.torn.keys()
+    put = [_put(publication, index, listed, clone.algorithm) for publication in adopted]
     left_behind = _remove_projects(clone.root, index, blobs, known, {path for publication in adopted for path in _wanted(publication)})
-    settled |= left_behind & index.torn.keys()
-    number += len(left_behind)
-    gone = {path for path in gone | left_behind if not os.path.lexists(clone.root / path)}
-    settle(clone, sorted(there), sorted(gone))
+    there = set[str]().union(*(one.there for one in put))
+    gone = left_behind.union(*(one.gone for one in put))
+    settle(clone, sorted(there), sorted(path for path in gone if not os.path.lexists(clone.root / path)))
+    settled = index.torn.keys() & left_behind.union(*(one.settled for one in put))
+    number = len(left_behind) + sum(one.number for one in put)
     return Finished(outcome.diagnostics, outcome.files, False, len(settled), number, sorted(index.torn.keys() - settled))
+
+
+class _Put(NamedTuple):
+    """What became of one publication."""
+
+    there: set[str]
+    """Files that the index is to have as they are in the work tree."""
+    gone: set[str]
+    """Files that the index is no longer to have, unless they are in the work tree all the same."""
+    settled: set[str]
+    """Files that are in conflict no more, if they were."""
+    number: int
+    """How many files were written or removed."""
+
+
+def _put(publication: Publication, index: Index, listed: Mapping[str, set[str]], algorithm: str) -> _Put:
+    """Write a publication. ``listed`` is what each lock lists, on any side of the merge."""
+    from mlspec.writers.disk import write
+
+    report = write(publication)
+    created, removed = {*report.created, *report.updated}, set(report.removed)
+    mine = set(_wanted(publication))
+    dropped = {path for output in publication.outputs if output.old for path in output.old.files} - mine
+    once = {path for output in publication.outputs for path in listed.get(output.lock_path, ())}
+    there = created | _unlike(publication, index, algorithm)
+    gone = removed | (dropped & index.torn.keys()) | {path for path in once - mine if path in index.settled}
+    return _Put(there, gone, mine | dropped, len(created) + len(removed))
 
 
 def _require(torn: Iterator[str]) -> None:
@@ -227,7 +242,7 @@ def _mend_locks(root: Path, index: Index, blobs: Mapping[str, bytes]) -> None:
     from mlspec.writers.replacement import replace
 
     for path, stages in sorted(index.torn.items()):
-        if path.rpartition("/")[2] != NAME:
+        if not is_lock(path):
             continue
         file = root / path
         try:
