@@ -57,10 +57,18 @@ def test_never_overwrites(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--name", "Not A Name"), ("--uri", "http://x"), ("--team", 'a"b'), ("--env", "a_b"), ("--repository", 'a"\nb')]
+    ("option", "value", "said"),
+    [
+        ("--name", "Not A Name", "write lower-case letters, digits and dashes"),
+        ("--uri", "http://x", "write a URI such as s3://"),
+        ("--team", 'a"b', "write letters, digits, dashes"),
+        ("--env", "a_b", "write lower-case letters"),
+        ("--repository", 'a"\nb', "write it without blanks or quotes"),
+    ],
 )
-def test_what_does_not_fit(option, value, tmp_path, capsys):
+def test_what_does_not_fit(option, value, said, tmp_path, capsys):
     assert main(["init", "--yes", option, value, str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err
     assert not (tmp_path / "mlspec.yaml").exists()
 
 

@@ -76,7 +76,7 @@ def command(
         number = "1 file is" if len(differences) == 1 else f"{len(differences)} files are"
         click.echo(f"{number} not what the specs compile to; run mlspec compile", err=True)
     elif not refused:
-        console.say("up to date")
+        console.say("up to date" if outcome.projects else "nothing to check: no mlspec.yaml was found")
     return int(refused or bool(differences))
 
 

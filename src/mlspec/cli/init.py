@@ -18,6 +18,14 @@ _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _URI = re.compile(r"(s3|gs|hf|oci|pvc|https|abfs|models)://[^\s\"'@]+")
 
 
+_FORMS = {
+    _NAME: "lower-case letters, digits and dashes, at most 63",
+    _LABEL: "letters, digits, dashes, underscores and dots, at most 63",
+    _URI: "a URI such as s3://bucket/models/churn/1.0.0",
+}
+"""What a form is in words."""
+
+
 @click.command(
     "init",
     epilog=examples(
@@ -110,12 +118,19 @@ class _Answers:
             answer: str = click.prompt(what, default=default, show_default=bool(default), err=True)
             if form.fullmatch(answer):
                 return answer
-            click.echo(f"that does not fit: {answer}", err=True)
+            click.echo(f"that does not fit: {answer}; write {_said(form)}", err=True)
+
+
+def _said(form: re.Pattern[str]) -> str:
+    """Return a form in words; one that is a choice of words, as these words."""
+    return _FORMS.get(form) or (
+        form.pattern.replace("|", ", ") if form.pattern.replace("|", "").isalpha() else "it without blanks or quotes"
+    )
 
 
 def _require(what: str, value: str, form: re.Pattern[str]) -> str:
     if not form.fullmatch(value):
-        raise click.UsageError(f"{what[0].lower()}{what[1:]}: {value!r} does not fit")
+        raise click.UsageError(f"{what[0].lower()}{what[1:]}: {value!r} does not fit; write {_said(form)}")
     return value
 
 

@@ -66,7 +66,10 @@ def command(console: Console, paths: tuple[Path, ...], check: bool) -> int:
         heal_roots(paths or (Path(),), None)
     found: list[Diagnostic] = []
     files: list[str] = []
-    for spec in find_specs(paths or (Path(),)):
+    specs = find_specs(paths or (Path(),))
+    if not specs:
+        console.say("no mlspec.yaml was found")
+    for spec in specs:
         lock, name, now = _pins(spec)
         files.append(name)
         stale = _differences(lock.pins, now)

@@ -48,6 +48,8 @@ def summarize(outcome: Outcome) -> list[str]:
     conformed = ", ".join(f"{source}: {number}" for source, number in outcome.conformed.items())
     total = sum(outcome.conformed.values())
     if len(outcome.projects) != 1:
+        if not outcome.files:
+            return ["0 projects: no mlspec.yaml was found"]
         return [f"{len(outcome.projects)} projects, {_objects(total)} ({conformed})" if conformed else f"{len(outcome.projects)} projects"]
     (project,) = outcome.projects
     count = len(project.environments)
