@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from mlspec.changes.causes import Cause, Tracer
@@ -114,11 +114,7 @@ def _project(
     before, after = old.objects if old else {}, new.objects if new else {}
     changes = [change for change in differences(before, after) if not environments or change.key.environment in environments]
     edits = edits_of(old, new)
-    if old and new:
-        tracer = Tracer(old, new, edits, library)
-        hunks = [Hunk(change, _file(change, old, new), tuple(tracer.causes(change)), tuple(tracer.edition(change))) for change in changes]
-    else:
-        hunks = [Hunk(change, _file(change, old, new), ((Cause("spec", 0),),)) for change in changes]
+    hunks = list(_hunks(old, new, changes, edits, library))
     effects = effects_of(changes, before, after)
     names = list(dict.fromkeys([*(new.plans if new else ()), *(old.plans if old else ())]))
     made = []
@@ -131,10 +127,7 @@ def _project(
             made.append(
                 EnvironmentAccount(name, here, tuple(one for one in effects if one.key.environment == name), *totals, _own(there, name))
             )
-    files = _files(old, new)
-    if environments:
-        folders = tuple(f"{plan.folder}/" for side in (old, new) if side for name, plan in side.plans.items() if name in environments)
-        files = {path: sign for path, sign in files.items() if path.startswith(folders)}
+    files = _files(old, new, environments)
     sentences = sentences_of(old, new, environments) if old and new else [_whole(there, state)]
     risks = risks_of(old, new, edits, environments) if old and new else []
     risks += [
@@ -149,6 +142,23 @@ def _project(
     return ProjectAccount(
         there.name, there.spec, state, edits, tuple(sentences), tuple(risks), tuple(made), files, tuple(_notes(old, new, environments))
     )
+
+
+def _hunks(
+    old: Project | None,
+    new: Project | None,
+    changes: Iterable[ObjectChange],
+    edits: tuple[Edit, ...],
+    library: Callable[[Project], Library],
+) -> Iterator[Hunk]:
+    """Yield changed objects with their causes; of a project that comes or goes, that is the cause."""
+    tracer = Tracer(old, new, edits, library) if old and new else None
+    for change in changes:
+        file = _file(change, old, new)
+        if tracer is None:
+            yield Hunk(change, file, ((Cause("spec", 0),),))
+        else:
+            yield Hunk(change, file, tuple(tracer.causes(change)), tuple(tracer.edition(change)))
 
 
 def _whole(project: Project, state: str) -> Sentence:
@@ -173,12 +183,14 @@ def _file(change: ObjectChange, old: Project | None, new: Project | None) -> str
     return file_of(side.manifests[change.key])
 
 
-def _files(old: Project | None, new: Project | None) -> dict[str, str]:
+def _files(old: Project | None, new: Project | None, environments: tuple[str, ...]) -> dict[str, str]:
+    """Return the sign of each file that differs, of some environments or of all."""
     before, after = old.files if old else {}, new.files if new else {}
+    folders = tuple(f"{plan.folder}/" for side in (old, new) if side for name, plan in side.plans.items() if name in environments)
     return {
         path: "+" if path not in before else "-" if path not in after else "~"
         for path in sorted({*before, *after})
-        if before.get(path) != after.get(path)
+        if before.get(path) != after.get(path) and (not environments or path.startswith(folders))
     }
 
 
