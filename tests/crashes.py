@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -95,6 +96,7 @@ class Stage:
         for name, folder in (("stage", self.all), ("cache", bench.cache)):
             shutil.copytree(folder, self._kept / name, symlinks=True)
         self.places = bench.places(self.root, *scenario.command)
+        self._healed: set[bytes] = set()
         self._alone = not any(place.git for place in self.places)
         self.after = look(self.root)
         assert self.after != self.before, "there is nothing to be killed in"
@@ -121,7 +123,13 @@ class Stage:
         assert found.remote in (before.remote, after.remote)
 
     def check_next(self) -> None:
-        """Hold that the next run, a minute later, succeeds, leaves just the new state, and nothing else anywhere."""
+        """Hold that the next run, a minute later, succeeds, leaves just the new state, and nothing else anywhere.
+
+        What was left with the same bytes before, and healed, heals again: half of all kills leave what another left, or nothing.
+        """
+        left_behind = self._left_behind()
+        if left_behind in self._healed:
+            return
         for left in self.bench.scratch.iterdir():
             os.utime(left, (0, 0))
             if _PROBE.fullmatch(left.name) and left.is_file():
@@ -145,6 +153,16 @@ class Stage:
         assert sorted(path.name for path in self.bench.scratch.iterdir()) == []
         unknown = [path.name for path in self.bench.cache.rglob("*") if path.is_file() and not _CACHED.fullmatch(path.name)]
         assert unknown == []
+        self._healed.add(left_behind)
+
+    def _left_behind(self) -> bytes:
+        """Return a digest of all that a next run finds: the repository with its git folder, the remote, the cache, temporary files."""
+        found = hashlib.sha256()
+        for folder in (self.all, self.bench.cache, self.bench.scratch):
+            for path in sorted(folder.rglob("*")):
+                data = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+                found.update(f"{path} {path.lstat().st_mode} {len(data)}\0".encode() + data)
+        return found.digest()
 
     def check_killed(self, place: Place) -> None:
         """Kill a run at one call, and hold all that has to hold then."""

@@ -184,14 +184,14 @@ def test_an_answer_that_trickles_is_left(home, capsys, monkeypatch):
                 connection, _ = server.accept()
                 with connection:
                     connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-                    for _ in range(100):
+                    for _ in range(1200):
                         connection.sendall(b" ")
                         time.sleep(0.05)
 
         threading.Thread(target=trickle, daemon=True).start()
         began = time.monotonic()
         status = main(["bump", "churn", "--registry", f"http://127.0.0.1:{server.getsockname()[1]}", "--timeout", "0.3"])
-        assert (status, time.monotonic() - began < 3) == (3, True)
+        assert (status, time.monotonic() - began < 20) == (3, True)
     assert "did not finish its answer within 0.3 s" in capsys.readouterr().err
 
 

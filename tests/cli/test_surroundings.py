@@ -198,6 +198,7 @@ def waiting(home):
     ssh.write_text(f"#!/bin/sh\ntouch {home.parent}/called\nexec sleep 60\n")
     ssh.chmod(0o755)
     git(home, "remote", "add", "origin", "ssh://nowhere.example/models.git")
+    started = []
 
     def start(**streams):
         surroundings = {
@@ -208,14 +209,17 @@ def waiting(home):
             "TMPDIR": str(home.parent),
         }
         process = subprocess.Popen([*LINE, "commit", "--push"], cwd=home, env=surroundings, text=True, stderr=subprocess.PIPE, **streams)
-        for _ in range(400):
+        started.append(process)
+        for _ in range(1500):
             if (home.parent / "called").exists():
                 return process
             time.sleep(0.02)
-        process.kill()
         raise AssertionError("it never came to its remote")
 
-    return start
+    yield start
+    for process in started:
+        with process:
+            process.kill()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["interrupted", "terminated"])
@@ -223,7 +227,7 @@ def test_a_run_that_is_ended(home, waiting, number, status):
     before = snapshot(home), git(home, "for-each-ref")
     process = waiting()
     process.send_signal(number)
-    _, said = process.communicate(timeout=10)
+    _, said = process.communicate(timeout=30)  # the remote answers after a minute
     assert (process.returncode, said.strip()) == (status, "")
     assert (snapshot(home), git(home, "for-each-ref")) == before
     assert not list(home.parent.glob("mlspec-git-*")), "what was temporary is gone"

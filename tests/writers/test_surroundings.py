@@ -90,10 +90,12 @@ def test_a_signal_at_any_moment(home, number, status):
     root = home / "tree"
     before = fill(root)
     shutil.copytree(root, home / "kept")
+    began = time.monotonic()
     assert run(root, "compile", "-q", "--fresh").returncode == 0
+    takes = time.monotonic() - began
     after = snapshot(root)
     ended = set()
-    for wait in (0.08, 0.12, 0.16, 0.2, 0.3):
+    for wait in [takes * share for share in (0.1, 0.4, 0.6, 0.8, 1.0)]:
         shutil.rmtree(root)
         shutil.copytree(home / "kept", root)
         line = [sys.executable, "-m", "mlspec", "compile", "--fresh"]
