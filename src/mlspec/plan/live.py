@@ -182,7 +182,7 @@ def scope_of(plan: Plan, endpoint: str, metric: str, version: str | None = None)
     if not wanted:
         return None
     alone = len(wanted) == len(answering) and wanted[0].role != "shadow"
-    if word == "istio" and (alone or not _knative(plan)):
+    if word == "istio" and (alone or not is_knative(plan)):
         part = "transformer" if entry.transform else "predictor"
         return _at_gateway(plan, endpoint, [f"{found.name}-{part}" for found in wanted], word)
     if word and alone:
@@ -193,12 +193,12 @@ def scope_of(plan: Plan, endpoint: str, metric: str, version: str | None = None)
 def tells_versions_apart(plan: Plan, endpoint: str) -> bool:
     """Tell whether what is read of an endpoint's requests knows which version answered."""
     entry = plan.node.serving[endpoint]
-    return "graph" not in entry and _gateway(plan, entry) in (None, "istio") and not _knative(plan)
+    return "graph" not in entry and _gateway(plan, entry) in (None, "istio") and not is_knative(plan)
 
 
 def counts_apart(plan: Plan) -> bool:
     """Tell whether a canary that is asked for alone is found: Knative numbers its revisions, and no plan knows the number."""
-    return not _knative(plan)
+    return not is_knative(plan)
 
 
 @remembered
@@ -210,7 +210,8 @@ def labels_of(plan: Plan, endpoint: str) -> list[str]:
     return answering if len(answering) == 1 or tells_versions_apart(plan, endpoint) else [ALL]
 
 
-def _knative(plan: Plan) -> bool:
+def is_knative(plan: Plan) -> bool:
+    """Tell whether KServe runs the endpoints of an environment as Knative Services."""
     serving = plan.node.platform.serving
     return bool(serving.word == "kserve" and serving.kserve.mode == "knative")
 
@@ -220,7 +221,7 @@ def _gateway(plan: Plan, entry: Node) -> str | None:
     if "expose" not in entry:
         return None
     word: str = plan.node.platform.gateway.word
-    return None if _knative(plan) and word != "istio" else word
+    return None if is_knative(plan) and word != "istio" else word
 
 
 def _at_gateway(plan: Plan, endpoint: str, services: list[str], word: str) -> Scope:
@@ -229,7 +230,7 @@ def _at_gateway(plan: Plan, endpoint: str, services: list[str], word: str) -> Sc
         return Scope(GATEWAYS[word], f'envoy_cluster_name=~"{route}"', "")
     where = f'reporter="source",destination_service_namespace="{plan.namespace}",'
     # Knative sends a request to the Service of a revision, which has a number
-    revisions = "-[0-9]{5}" if _knative(plan) else ""
+    revisions = "-[0-9]{5}" if is_knative(plan) else ""
     return Scope(GATEWAYS[word], where + _matcher("destination_service_name", services, revisions), "")
 
 
@@ -238,7 +239,7 @@ def _at_server(plan: Plan, entry: Node, wanted: list[Version]) -> Scope | None:
     family = families.pop()
     if families:
         return None
-    pods = "|".join(f"{found.name}-predictor-[0-9]{{5}}-deployment" if _knative(plan) else f"{found.name}-predictor" for found in wanted)
+    pods = "|".join(f"{found.name}-predictor-[0-9]{{5}}-deployment" if is_knative(plan) else f"{found.name}-predictor" for found in wanted)
     pattern = f"({pods})-[0-9a-z]+-[0-9a-z]{{5}}" if len(wanted) > 1 else f"{pods}-[0-9a-z]+-[0-9a-z]{{5}}"
     where = f'namespace="{plan.namespace}",'
     source = SERVERS[family] if family is not None else _UNKNOWN

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from mlspec.plan.live import ALL, WINDOW, labels_of, live_query, span
+from mlspec.plan.live import ALL, WINDOW, is_knative, labels_of, live_query, span
 from mlspec.plan.plan import Plan
 from mlspec.plan.rules import rules_of
 from mlspec.plan.versions import versions
@@ -134,8 +134,8 @@ def saturation(plan: Plan, endpoint: str) -> Iterator[Panel]:
 
 def workloads(plan: Plan, endpoint: str) -> list[str]:
     """Return patterns of the names of the Deployments behind an endpoint, as KServe 0.20 gives them; of a graph, its own."""
-    entry, serving = plan.node.serving[endpoint], plan.node.platform.serving
-    revision = "-[0-9]{5}-deployment" if serving.word == "kserve" and serving.kserve.mode == "knative" else ""
+    entry = plan.node.serving[endpoint]
+    revision = "-[0-9]{5}-deployment" if is_knative(plan) else ""
     if entry.model is None:
         return [endpoint + revision]
     parts = ["predictor", *(["transformer"] if entry.transform else [])]
