@@ -88,8 +88,3 @@ def marker_names(found: Iterable[Reference]) -> dict[Reference, str]:
         taken.add(name)
         made[reference] = name
     return made
-
-
-def marked(text: str, names: dict[Reference, str]) -> str:
-    """Return a string with each reference as the marker ``@{NAME}``, which ``submit.py create --set`` fills."""
-    return place(text, lambda reference: "@{" + names[reference] + "}", str)

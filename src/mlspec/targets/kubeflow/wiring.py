@@ -111,10 +111,6 @@ class Wiring:
         """Return what stands for the file in which a search leaves what it found."""
         return f"{{{{$.outputs.parameters['{best_of(self._node)}'].output_file}}}}"
 
-    def wait_for(self, step: str) -> None:
-        """Let the task wait for another."""
-        self.awaited[step] = None
-
     def _absolute(self, step: str, reference: Reference) -> Iterator[str | Source]:
         """Yield what a reference in a step's string comes from. References within a score's ``output`` are followed."""
         root, *rest = reference.parts

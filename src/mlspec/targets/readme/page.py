@@ -257,11 +257,7 @@ class PageView(View):
         """Dated exceptions."""
         entry = self._node.governance
         keys = ("reason", "owner", "ticket", "until")
-        return (
-            [{"of": _waived(waiver), **{key: spell(waiver[key]) for key in keys}} for waiver in entry.waivers or []]
-            if entry
-            else []
-        )
+        return [{"of": _waived(waiver), **{key: spell(waiver[key]) for key in keys}} for waiver in entry.waivers or []] if entry else []
 
     @property
     def patches(self) -> list[Row]:
