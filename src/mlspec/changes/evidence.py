@@ -9,7 +9,7 @@ from mlspec.changes.side import Project
 from mlspec.promotion.evidence import fault_of, gates_of, result_path
 
 MOST_BYTES = 1 << 20
-"""A result that is larger is none of mlspec's."""
+"""What is read of a result; a longer one is cut, so that it is no result any more."""
 
 
 def evidence_of(before: Project, after: Project, environment: str) -> Iterator[tuple[str, bool]]:
