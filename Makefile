@@ -27,10 +27,10 @@ demo: $(READY)  ## compile a small spec into a temporary folder, then show what 
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh
 
 test: $(READY)  ## the tests that take seconds
-	@$(BIN)/pytest -n $(WORKERS) -m "not slow and not conformance"
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not conformance"
 
 check: lint stale  ## everything that has to be right before a change is merged
-	@$(BIN)/pytest -n $(WORKERS) -m "not conformance"
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not conformance"
 
 lint: $(READY)
 	@$(BIN)/ruff check src tests scripts $(wildcard benchmarks)

@@ -120,12 +120,21 @@ def trapped(here, remote, tool):
     for name in HOOKS:
         (here / ".git/hooks" / name).write_text(f"#!/bin/sh\nexec {tool.path}\n")
         (here / ".git/hooks" / name).chmod(0o755)
-    for key in KEYS:
-        git(here, "config", key, tool.path)
-    for key in ("commit.gpgSign", "tag.gpgSign", "push.gpgSign", "log.showSignature"):
-        git(here, "config", key, "true")
-    git(here, "config", "trailer.evil.key", "Evil")
+    signing = dict.fromkeys(("commit.gpgSign", "tag.gpgSign", "push.gpgSign", "log.showSignature"), "true")
+    configure(here, {**dict.fromkeys(KEYS, tool.path), **signing, "trailer.evil.key": "Evil"})
     return here
+
+
+def configure(folder, settings):
+    """Add settings to a clone's configuration in one write: a git for each takes longer than what is tested."""
+    with (folder / ".git/config").open("a") as file:
+        for key, value in settings.items():
+            section, _, rest = key.partition(".")
+            between, _, name = rest.rpartition(".")
+            place = f'{section} "{between}"' if between else section
+            file.write(f'[{place}]\n\t{name} = "{value}"\n')
+    known = git(folder, "config", "--local", "--name-only", "--list").lower().splitlines()
+    assert {key.lower() for key in settings} <= set(known)
 
 
 COMMANDS = {
