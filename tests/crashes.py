@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from cli.rollouts import CANARY
 from mlspec.artifacts import STAGING
+from mlspec.repository.temporary import PREFIX
 from repository.build_clone import git, snapshot
 from tracing import Bench, Place
 
@@ -156,10 +157,16 @@ class Stage:
         self._healed.add(left_behind)
 
     def _left_behind(self) -> bytes:
-        """Return a digest of all that a next run finds: the repository with its git folder, the remote, the cache, temporary files."""
+        """Return a digest of all that a next run finds: the repository with its git folder, the remote, the cache, temporary files.
+
+        Of a temporary folder of a commit that is dead, a next run looks at its mark of life alone, and takes the folder away.
+        """
         found = hashlib.sha256()
         for folder in (self.all, self.bench.cache, self.bench.scratch):
             for path in sorted(folder.rglob("*")):
+                if folder == self.bench.scratch and path.relative_to(folder).parts[0].startswith(PREFIX):
+                    found.update(b"alive" if path.name == "alive" else b"folder" if path.parent == folder else b"")
+                    continue
                 data = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
                 found.update(f"{path} {path.lstat().st_mode} {len(data)}\0".encode() + data)
         return found.digest()
