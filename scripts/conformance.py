@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
 import os
 import pathlib
 import re
@@ -52,6 +53,8 @@ def main() -> int:
     parser.add_argument("--judge", metavar="NAME", help="only the judges whose name holds this")
     parser.add_argument("--keep", action="store_true", help="leave the API server running and the trees where they are")
     arguments = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # into a file, too, every line stands there when it is said
     folder = pathlib.Path(tempfile.mkdtemp(prefix="conformance-"))
     servers, waivers = Servers(arguments.shared), Waivers()
     known = judges(servers, waivers, arguments.only or "")
