@@ -307,3 +307,13 @@ def test_outside_of_a_repository(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert main(["rollback", "--env", "prod"]) == 3
     assert "no git repository" in capsys.readouterr().err
+
+
+def test_a_history_that_is_cut_off_is_said_to_be(spec, run, tmp_path, monkeypatch):
+    commit(spec, NEW, "two")
+    git(tmp_path, "clone", "-q", "--depth", "1", spec.parent.as_uri(), str(tmp_path / "shallow"))
+    monkeypatch.chdir(tmp_path / "shallow")
+    status, out, err = run()
+    assert (status, out) == (3, "")
+    assert "error[MLS-E707]: no earlier commit of mlspec.yaml has other versions in prod" in err
+    assert "git fetch --unshallow" in err

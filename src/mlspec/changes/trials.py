@@ -12,7 +12,7 @@ from mlspec.changes.objects import Key, manifest_key
 from mlspec.changes.side import Project
 from mlspec.changes.values import ABSENT, Change, apply, compare, same
 from mlspec.compiler import populate, populate_once
-from mlspec.diagnostics import Rejected
+from mlspec.diagnostics import Rejected, Unable
 from mlspec.examine import Examined, examine_source
 from mlspec.library import Library
 from mlspec.location import Path
@@ -95,7 +95,7 @@ class Trials:
         live = side.compiled.old.live if side.compiled.old else {}
         try:
             made = examine_source(examined.source.without_places(tree), examined.spec, examined.root, live)
-        except Rejected:
+        except (Rejected, Unable):
             return None
         return make_objects(made, library, side)
 

@@ -163,8 +163,12 @@ def _to_last_versions(spec: Spec, clone: Clone, environment: str) -> Way:
         passed |= {f"{one} was passed over: its rollout was aborted; --to takes it all the same": None for one in wrong}
         if promotion.moves and not wrong:
             return Way(commit, _title(clone, commit), promotion, promotion.moves, then, now, known, tuple(passed))
-    where = "this clone is shallow: git fetch --unshallow" if clone.shallow else "name a commit with --to"
-    raise Unable(f"no earlier commit of {spec.shown} has other versions in {environment}", where, status=1)
+    missed = f"no earlier commit of {spec.shown} has other versions in {environment}"
+    if clone.shallow:
+        from mlspec.repository.troubles import short_history
+
+        raise short_history(f"{missed}, and the history of this clone is cut off")
+    raise Unable(missed, "name a commit with --to", status=1)
 
 
 def _version(view: View, model: str) -> str:
