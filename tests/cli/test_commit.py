@@ -244,11 +244,30 @@ def test_ten_lost_races_are_a_conflict(clone, remote, run, monkeypatch):
     from mlspec.repository import remotes
 
     tries = []
-    monkeypatch.setattr(remotes, "push", lambda *_: bool(tries.append(1)))
+
+    def be_late(*_):
+        tip = git(remote, "rev-parse", "main")
+        tries.append(git(remote, "commit-tree", f"{tip}^{{tree}}", "-p", tip, "-m", "another"))
+        git(remote, "update-ref", "refs/heads/main", tries[-1])
+        return False
+
+    monkeypatch.setattr(remotes, "push", be_late)
     monkeypatch.setattr("time.sleep", lambda _: None)
     status, commit, said = run("--push")
     assert (status, commit, len(tries)) == (4, "", 10)
     assert "faster 10 times" in said
+
+
+def test_a_lock_that_a_killed_push_has_left_on_the_remote_is_no_race(clone, remote, run, monkeypatch):
+    lock = remote / "refs/heads/main.lock"
+    lock.touch()
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    status, commit, said = run("--push")
+    assert (status, commit) == (4, "")
+    assert "took no push 10 times, though nobody moved it" in said
+    assert "refs/heads/main.lock" in said
+    lock.unlink()
+    assert run("--push")[0] == 0
 
 
 def test_a_branch_that_was_taken_back_is_not_brought_back(clone, remote, run, monkeypatch):

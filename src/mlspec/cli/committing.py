@@ -108,19 +108,28 @@ def carry_out(order: Order) -> Done:
         commits.check_message(order.message)
     paths = [place.clone.relative(path) for path in order.paths or (Path(),)]
     with _alone(place) as tree:
+        met: set[str | None] = set()
         for number in range(TRIES):
             _pause(number)
             attempt, remarks = _try(place, order, paths, who)
+            met.add(attempt.target)
             if attempt.commit is None or _land(place, attempt, tree):
                 break
         else:
-            raise troubles.lost_race(f"somebody else was faster {TRIES} times at {place.branch}")
+            raise _lost(place, moved=len(met) > 1)
         notes = _follow(attempt, tree)
     notes += [*_propose(place, order, attempt), *_unpushed(place, attempt.source)]
     rebuilt = attempt.rebuilt
     pushed = bool(place.remote) and attempt.commit is not None
     diagnostics = (*rebuilt.outcome.diagnostics, *remarks)
     return Done(place.branch, attempt.commit, rebuilt.changes, rebuilt.counts, pushed, diagnostics, rebuilt.outcome.files, tuple(notes))
+
+
+def _lost(place: Place, *, moved: bool) -> Unable:
+    if place.remote and not moved:
+        way = f"look whether a push that was killed has left a lock there ({place.target}.lock), then run again"
+        return troubles.lost_race(f"{place.branch} took no push {TRIES} times, though nobody moved it", way)
+    return troubles.lost_race(f"somebody else was faster {TRIES} times at {place.branch}")
 
 
 def _find_place(order: Order) -> Place:

@@ -403,7 +403,8 @@ def lost_race(message: str, way: str = "run again") -> Unable:
 
     A branch that somebody else has moved in the meantime is fetched and compiled again, ten times, after pauses of random
     length; nothing is forced, nothing is merged as text. Then, and where a lock of another run is not let go, mlspec gives
-    up with exit 4. Nothing was lost; running again is safe.
+    up with exit 4. Nothing was lost; running again is safe. Where nobody moved the branch and it still takes no push, the
+    remote holds a lock that a killed push has left; its host takes that away.
 
     Bad (terminal)::
 
