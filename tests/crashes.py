@@ -128,7 +128,7 @@ class Stage:
 
         What was left with the same bytes before, and healed, heals again: half of all kills leave what another left, or nothing.
         """
-        for lock in (self.root.parent / "remote.git").glob("refs/**/*.lock"):
+        for lock in (self.root.parent / "remote.git").rglob("*.lock"):
             lock.unlink()  # of the git that received: its host takes it away; what mlspec says of it is held beside the other lost races
         left_behind = self._left_behind()
         if left_behind in self._healed:
